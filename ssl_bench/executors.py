@@ -13,7 +13,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache, partial
@@ -396,18 +396,10 @@ def _join_cluster(address: str | None, stack: ExitStack) -> None:
         # Its own folder is left there for ever; sockets in it have names of at most 107 bytes.
         if len(str(folder)) <= _LONGEST_RAY_FOLDER:
             settings["_temp_dir"] = str(folder)
-    handler = signal.getsignal(signal.SIGTERM)
-
-    def heed_again() -> None:
-        # Ray takes the signal for its own end.
-        if threading.current_thread() is threading.main_thread():
-            signal.signal(signal.SIGTERM, handler)
-
-    stack.callback(heed_again)
-    stack.callback(ray.shutdown)
+    start = partial(ray.init, log_to_driver=False, logging_level=logging.ERROR, **settings)
     try:
         _reach(address)
-        ray.init(log_to_driver=False, logging_level=logging.ERROR, **settings)
+        _in_a_thread(start, ray.shutdown, stack)
     except (ConnectionError, RuntimeError, ValueError, OSError) as error:
         raise SslBenchError(
             "no Ray cluster can be reached there",
@@ -415,11 +407,41 @@ def _join_cluster(address: str | None, stack: ExitStack) -> None:
             where=address or "this machine",
             remedy="start one with 'ray start --head', and give the address that it prints",
         ) from error
-    except SystemExit:
-        heed_again()
-        signal.raise_signal(signal.SIGTERM)
-        raise
-    heed_again()
+
+
+def _in_a_thread(start: Callable[[], Any], end: Callable[[], Any], stack: ExitStack) -> None:
+    """Start Ray, and end it with the stack, in a thread of its own, where no signal breaks in.
+
+    The threads of a Ray that is half started would go on, and crash as this process ends. In such
+    a thread, Ray does not take SIGTERM for itself, either. The thread lives as long as Ray does,
+    whose processes end with it. After a signal, this process waits until Ray has started and ended,
+    or for two more signals.
+    """
+    started: Future[Any] = Future()
+    ended: Future[Any] = Future()
+    orders: SimpleQueue[tuple[Future[Any], Callable[[], Any]]] = SimpleQueue()
+
+    def live() -> None:
+        told = started
+        while told is not ended:
+            told, call = orders.get()
+            try:
+                told.set_result(call())
+            except BaseException as error:
+                told.set_exception(error)
+
+    def leave() -> None:
+        orders.put((ended, end))
+        try:
+            ended.result()
+        except BaseException:
+            ended.result()
+            raise
+
+    threading.Thread(target=live, daemon=True).start()
+    stack.callback(leave)
+    orders.put((started, start))
+    started.result()
 
 
 def _reach(address: str | None) -> None:

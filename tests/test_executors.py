@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+import types
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
@@ -237,6 +238,37 @@ class TestRay:
         executor = Executor("ray", 2, address="127.0.0.1:1")
         with refused("E_RAY_ADDRESS", where="127.0.0.1:1"), executor.open(doubling):
             pass
+
+    @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+    def test_a_signal_breaks_into_neither_its_start_nor_its_end(
+        self, monkeypatch: pytest.MonkeyPatch, number: signal.Signals
+    ) -> None:
+        done: list[str] = []
+
+        def lasting(name: str) -> None:
+            os.kill(os.getpid(), number)
+            for _ in range(20):
+                time.sleep(0.005)
+            done.append(name)
+
+        def stop(_number: int, _frame: object) -> None:
+            raise KeyboardInterrupt
+
+        ray = types.ModuleType("ray")
+        vars(ray).update(
+            is_initialized=lambda: False,
+            init=lambda **_: lasting("start"),
+            shutdown=lambda: lasting("end"),
+        )
+        monkeypatch.setitem(sys.modules, "ray", ray)
+        monkeypatch.setenv("RAY_DISABLE_FAILURE_SIGNAL_HANDLER", "1")
+        before = signal.signal(number, stop)
+        try:
+            with pytest.raises(KeyboardInterrupt), Executor("ray", 2).open(doubling):
+                pass
+        finally:
+            signal.signal(number, before)
+        assert done == ["start", "end"]
 
     @pytest.mark.slow
     @pytest.mark.usefixtures("ray_here")
