@@ -122,7 +122,7 @@ class Evaluation(Shown):
         return self.result.plot()
 
     def maps(self, rows: slice = slice(None)) -> dict[str, NDArray[np.floating[Any]]]:
-        """The model's maps ``(h, w)`` of some trials, by id, of a partial run those that it answers.
+        """The model's maps ``(h, w)`` of some trials, by id; of a partial run, those that it has.
 
         PredictionsError without any.
         """
