@@ -50,7 +50,7 @@ class _Packed(Sequence[Record], Generic[Record]):
         blocks = iter(lambda: tuple(islice(given, _BLOCK)), ())
         self._blocks, self._count = [], 0
         for block in blocks:
-            self._blocks.append(zlib.compress(pickle.dumps(block, pickle.HIGHEST_PROTOCOL), 1))
+            self._blocks.append(zlib.compress(pickle.dumps(block, pickle.HIGHEST_PROTOCOL)))
             self._count += len(block)
         self._keep_some()
 

@@ -188,21 +188,25 @@ class Predictions(Shown):
         first_trial = 0
         for part in self._parts:
             step = max(1, min(chunk, _CHUNK_BYTES // part.arrays["map"].row_bytes))
-            index = np.arange(len(part.ids)) if part.map_index is None else part.map_index
-            order = np.argsort(index, kind="stable")
-            ordered = index[order]
+            index = part.map_index
+            order = None if index is None else np.argsort(index, kind="stable")
             first = 0
             for maps in part.blocks("map", step):
                 finite = np.isfinite(maps).all(axis=(1, 2))
                 last = first + len(maps)
-                begin, end = np.searchsorted(ordered, [first, last])
-                for start in range(begin, end, step):
-                    rows = order[start : min(start + step, end)]
-                    local = index[rows] - first
+                if index is None or order is None:
+                    # Trial i has map i: nothing as long as the file is needed to find it.
+                    chosen = np.arange(first, last)
+                else:
+                    begin, end = np.searchsorted(index, [first, last], sorter=order)
+                    chosen = order[begin:end]
+                for start in range(0, len(chosen), step):
+                    rows = chosen[start : start + step]
+                    local = (rows if index is None else index[rows]) - first
                     if not finite[local].all():
                         name = part.ids[int(rows[np.argmin(finite[local])])]
                         raise _not_finite(f"the map of {name!r}", part.path)
-                    yield rows + first_trial, maps if part.map_index is None else maps[local]
+                    yield rows + first_trial, maps if index is None else maps[local]
                 first = last
             first_trial += len(part.ids)
 

@@ -85,7 +85,7 @@ def per_trial(scores: pd.DataFrame, measure: Measure) -> NDArray[np.float64]:
         )
     values = measure.definition.per_trial(measure, *columns_of(scores, measure))
     present = scores["present"].to_numpy(bool)
-    return np.where(present, values.astype(np.float64), measure.definition.missing)
+    return np.where(present, values.astype(np.float64, copy=False), measure.definition.missing)
 
 
 def paired_values(
@@ -188,7 +188,7 @@ def _means(
     if paired:
         intervals = [bootstrap.difference(column, np.zeros_like(column)) for column in noted()]
     else:
-        intervals = bootstrap.intervals(noted())
+        intervals = bootstrap.intervals(noted(), len(measures))
     return {
         measure: _measured(measure, mean, interval, bootstrap)
         for measure, mean, interval in zip(measures, means, intervals, strict=True)
@@ -260,12 +260,14 @@ def breakdown(
     Grouping columns are ``n_boxes``, ``size``, ``category`` and the trials' own attributes. With
     `other`, the values are paired differences, as in :func:`summarise`.
     """
+    found: dict[str, dict[str, tuple[MeasuredValue, ...]]] = {}
     within = _within_levels(scores, other, measures[:most], seed)
-    return {
-        name: {level: within(rows) for level, rows in _levels(scores, name)}
-        for name in grouping_columns(scores, measures)
-        if 2 <= scores[name].nunique() <= MAX_LEVELS
-    }
+    for name in grouping_columns(scores, measures):
+        numbers, values = _numbered_levels(scores[name])
+        if 2 <= len(values) <= MAX_LEVELS:
+            levels = _levels(numbers, values, sums=name == "category")
+            found[name] = {level: within(rows) for level, rows in levels}
+    return found
 
 
 def grouping_columns(scores: pd.DataFrame, measures: Sequence[Measure] = ()) -> list[str]:
@@ -324,25 +326,38 @@ def _within_levels(
     return summed
 
 
-def _levels(scores: pd.DataFrame, name: str) -> Iterator[tuple[str, NDArray[np.int32]]]:
-    """Each level of a grouping column with its row numbers.
+def _numbered_levels(column: pd.Series) -> tuple[NDArray[np.int16], list[Any]]:
+    """The number of each row's level, -1 for what is none, and the levels in order of number.
 
-    A trial in which several categories sound (``cat+dog``) counts under each of them.
+    Of a column with too many levels for a breakdown, only the first rows are numbered.
     """
     # There are few levels, and many trials: numbers of 64 bits would take more than a column.
-    column, numbers = scores[name], np.empty(len(scores), np.int16)
-    values: dict[Any, int] = {}
+    numbers = np.full(len(column), -1, np.int16)
+    found: dict[Any, int] = {}
+    # Some rows at a time: for all at once, pandas makes room for as many levels as there are rows.
     for start in range(0, len(column), _AT_ONCE):
         part = slice(start, start + _AT_ONCE)
-        places, some = pd.factorize(column.iloc[part])
+        # As an array of NumPy's: what Arrow takes to number its own is not given back.
+        places, some = pd.factorize(column.iloc[part].to_numpy())
         # What is no level has the place -1, and keeps that number.
-        numbers[part] = np.array([*(values.setdefault(v, len(values)) for v in some), -1])[places]
+        numbers[part] = np.array([*(found.setdefault(v, len(found)) for v in some), -1])[places]
+        if len(found) > MAX_LEVELS:
+            break
+    return numbers, list(found)
+
+
+def _levels(
+    numbers: NDArray[np.int16], values: Sequence[Any], *, sums: bool
+) -> Iterator[tuple[str, NDArray[np.int32]]]:
+    """Each level of a grouping column with its row numbers, from :func:`_numbered_levels`.
+
+    With `sums`, a trial in which several categories sound (``cat+dog``) counts under each of them.
+    """
     order = np.argsort(numbers, kind="stable").astype(np.int32)
     ends = np.searchsorted(numbers, np.arange(len(values) + 1), sorter=order)
-    del numbers
     found: dict[Any, list[NDArray[np.int32]]] = {}
     for number, value in enumerate(values):
-        for level in dict.fromkeys(value.split("+") if name == "category" else [value]):
+        for level in dict.fromkeys(value.split("+") if sums else [value]):
             found.setdefault(level, []).append(order[ends[number] : ends[number + 1]])
     for level, parts in sorted(found.items(), key=lambda each: each[0]):
         yield str(level), parts[0] if len(parts) == 1 else np.sort(np.concatenate(parts))

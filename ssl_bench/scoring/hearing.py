@@ -192,8 +192,11 @@ def change_with_sound(
         len(trials),
     )
     pictures = pairs[:, 0]
-    if len(np.unique(pictures)) == len(pictures):
+    # Sorted, since np.unique takes several times the memory.
+    in_order = np.sort(pictures)
+    if not (in_order[1:] == in_order[:-1]).any():
         return None
+    del in_order
     shown, times = np.unique(np.unique(pairs, axis=0)[:, 0], return_counts=True)
     repeated = np.isin(pictures, shown[times > 1])
     first: dict[int, NDArray[np.float32]] = {}

@@ -67,7 +67,7 @@ _SIZES = pd.array(["small", "medium", "large", "huge", "silent"], dtype="str")
 _SIZE_BOUNDS = np.array([0, 32**2, 96**2, 144**2])
 _SIZE_GRID = 224**2
 # Trials of which a fact is found at once, so that few objects of Python are there beside it.
-_AT_ONCE = 2000
+_AT_ONCE = 1000
 # The column that a model may state by itself.
 _CONFIDENCE = "confidence"
 # Bytes of maps that wait in memory for those of the same picture.
@@ -425,28 +425,30 @@ def trial_facts(trials: TrialSet) -> dict[str, Any]:
         ]:
             del cells[name]
     pictures = {} if own_pictures else {"image": attrgetter("image.key")}
-    left = iter(trials)
+    left = iter(trials.trials)
+    parts: dict[str, list[pd.Series]] = {}
+    before: dict[str, Any] = {}
     # There are only a few Python objects at a time: a column holds texts in less memory.
-    parts = [
-        {
-            name: pd.Series(values)
-            for name, values in {
-                "trial_id": [trial.id for trial in part],
-                "group": [trial.group for trial in part],
-                "category": [trial.category for trial in part],
-                "role": [trial.role for trial in part],
-                **{name: list(map(key, part)) for name, key in pictures.items()},
-                "sounding": [trial.sounding for trial in part],
-                "n_boxes": _box_counts(part, trials.test_set),
-                **{name: [trial.attributes[name] for trial in part] for name in cells},
-            }.items()
+    for part in iter(lambda: list(islice(left, _AT_ONCE)), []):
+        values: dict[str, Any] = {
+            "trial_id": [trial.id for trial in part],
+            "group": [trial.group for trial in part],
+            "category": [trial.category for trial in part],
+            "role": [trial.role for trial in part],
+            **{name: list(map(key, part)) for name, key in pictures.items()},
+            "sounding": [trial.sounding for trial in part],
+            "n_boxes": _box_counts(part, trials.test_set),
+            **{name: [trial.attributes[name] for trial in part] for name in cells},
         }
-        for part in iter(lambda: list(islice(left, _AT_ONCE)), [])
-    ]
+        for name, some in values.items():
+            joined = parts.setdefault(name, [])
+            # Texts are joined without a copy: parts that are alike, as of one role, share memory.
+            alike = isinstance(some[0], str) and before.get(name) == some
+            joined.append(joined[-1] if alike else pd.Series(some))
+        before = values
     # One column after the other, so that no more than one is there twice.
     facts: dict[str, Any] = {
-        name: pd.concat([part.pop(name) for part in parts], ignore_index=True)
-        for name in list(parts[0])
+        name: pd.concat(parts.pop(name), ignore_index=True) for name in list(parts)
     }
     if own_pictures:
         # One column in memory where each trial shows its own picture.

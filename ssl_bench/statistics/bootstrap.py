@@ -83,8 +83,8 @@ class ClusterBootstrap:
         seeds give equal resamples, so the difference of two calls is paired.
         """
         numbers = np.asarray(values, np.float64)
-        columns = numbers.reshape(len(numbers), -1)
-        means = self._means([self._sums(column) for column in columns.T])
+        columns = numbers.reshape(len(numbers), -1).T
+        means = self._means(self._of_groups(map(self._sums, columns), len(columns)))
         return np.asarray(means.reshape(-1, *numbers.shape[1:]))
 
     def _sums(self, column: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -94,38 +94,55 @@ class ClusterBootstrap:
             sums[self._member] = column
             return sums
         # Sorting inside each group makes the sums independent of the order of rows.
-        order = np.lexsort((column, self._member))
-        starts = np.searchsorted(self._member[order], np.arange(self.n_groups))
-        return np.asarray(np.add.reduceat(column[order], starts))
+        in_order = column[np.lexsort((column, self._member))]
+        sizes = self._sizes()
+        return np.asarray(np.add.reduceat(in_order, np.cumsum(sizes) - sizes))
 
-    def _means(self, of_groups: list[NDArray[np.float64]]) -> NDArray[np.float64]:
-        """Means ``(resamples, m)`` of every resample, from sums of m columns."""
-        sizes = np.bincount(self._member, minlength=self.n_groups)
-        sums = np.column_stack([*of_groups, sizes])
-        of_groups.clear()  # They may be large
+    def _sizes(self) -> NDArray[np.intp]:
+        """The number of rows of each group."""
+        return np.bincount(self._member, minlength=self.n_groups)
+
+    def _of_groups(self, sums: Iterable[NDArray[np.float64]], count: int) -> NDArray[np.float64]:
+        """The sums ``(n_groups,)`` of `count` columns side by side, and the groups' sizes."""
+        # Filled one by one: stacked at the end, all of them would be there twice.
+        found = np.empty((self.n_groups, count + 1))
+        for place, column in enumerate(sums):
+            found[:, place] = column
+        found[:, count] = self._sizes()
+        return found
+
+    def _means(self, sums: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Means ``(resamples, m)`` of every resample, from :meth:`_of_groups` of m columns."""
         totals = np.concatenate([weighted_sums(weights, sums) for weights in _weights(*self._draw)])
         return np.asarray(totals[:, :-1] / totals[:, -1:])
 
     def intervals(
-        self, columns: Iterable[NDArray[np.float64]], confidence: float = CONFIDENCE
+        self,
+        columns: Iterable[NDArray[np.float64]],
+        count: int,
+        confidence: float = CONFIDENCE,
     ) -> list[Interval]:
-        """Interval of the mean of each of some columns ``(n,)``, of which one is held at a time.
+        """Interval of the mean of each of `count` columns ``(n,)``, of which one is held at a time.
 
         A rate (all values 0 or 1) near 0 or 1 gets a Wilson interval with the number of groups as
         the number of observations, which is conservative.
         """
-        sums, rates = [], []
-        for column in columns:
+        rates: list[tuple[float, bool]] = []
+
+        def summed(column: NDArray[np.float64]) -> NDArray[np.float64]:
             rates.append(self._rate(column))
-            sums.append(self._sums(np.nan_to_num(column)) if len(column) else column)
-        if not self.n_rows or not sums:
-            return [NO_INTERVAL] * len(sums)
+            # A column without a mean has no interval, whatever its sums.
+            return self._sums(np.nan_to_num(column) if np.isnan(rates[-1][0]) else column)
+
+        sums = self._of_groups(map(summed, columns), count)
+        if not self.n_rows or not count:
+            return [NO_INTERVAL] * count
         means = self._means(sums)
         return [self._choose(*each, confidence) for each in zip(rates, means.T, strict=True)]
 
     def interval(self, values: ArrayLike, confidence: float = CONFIDENCE) -> Interval:
         """Interval of the mean of `values` ``(n,)``; see :meth:`intervals`."""
-        return self.intervals([np.asarray(values, np.float64)], confidence)[0]
+        return self.intervals([np.asarray(values, np.float64)], 1, confidence)[0]
 
     def difference(self, first: ArrayLike, second: ArrayLike) -> Interval:
         """Interval of the mean paired difference ``first - second``."""
@@ -236,7 +253,7 @@ _of_few, _of_many = lru_cache(maxsize=64)(_whole), lru_cache(maxsize=6)(_whole)
 def _drawn(seed: int, n_groups: int, resamples: int, rows: int) -> Iterator[NDArray[np.uint16]]:
     """Weights of so many resamples at a time; the same whatever their number."""
     generator = np.random.default_rng(np.random.SeedSequence([seed, n_groups]))
-    at_once = max(1, 2**17 // n_groups)
+    at_once = max(1, 2**16 // n_groups)
     for first in range(0, resamples, rows):
         weights = np.empty((min(rows, resamples - first), n_groups), np.uint16)
         for start in range(0, len(weights), at_once):

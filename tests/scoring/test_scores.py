@@ -11,8 +11,9 @@ from ssl_bench.measures.interpolation import normalise, upsample
 from ssl_bench.measures.localization import binarize, ciou
 from ssl_bench.measures.values import parse_measure
 from ssl_bench.protocols.protocol import TestSetTable, load_protocol
+from ssl_bench.scoring import scores
 from ssl_bench.scoring.maps import MapBatch
-from ssl_bench.scoring.scores import Job, score_maps
+from ssl_bench.scoring.scores import Job, score_maps, trial_facts
 from ssl_bench.trials.compositions import open_trials
 from ssl_bench.trials.trial_set import TrialSet
 
@@ -56,6 +57,19 @@ def test_order_batches_and_threads_change_nothing(
     order = np.random.default_rng(1).permutation(len(trials))
     shuffled = score_maps(Job(batches(maps, order, size), trials, MEASURES), jobs=jobs)[0]
     pd.testing.assert_frame_equal(plain, shuffled)
+
+
+@pytest.mark.parametrize("at_once", [1, 3])
+def test_facts_that_are_found_in_parts_are_those_of_all_trials(
+    monkeypatch: pytest.MonkeyPatch, at_once: int
+) -> None:
+    # Of several roles, each on trials side by side: parts that are alike, and parts that are not.
+    trials = open_trials(load_protocol("negative-audio").model_copy(update={"test_set": TABLE}))
+    whole = pd.DataFrame(trial_facts(trials))
+    assert whole["role"].nunique() > 1
+    assert whole["role"].tolist() == [trial.role for trial in trials]
+    monkeypatch.setattr(scores, "_AT_ONCE", at_once)
+    pd.testing.assert_frame_equal(pd.DataFrame(trial_facts(trials)), whole)
 
 
 def test_a_trial_without_a_map_is_there_and_failed(trials: TrialSet, maps: np.ndarray) -> None:

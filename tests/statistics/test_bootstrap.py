@@ -130,7 +130,7 @@ class TestClusterBootstrap:
         values = np.random.default_rng(0).random((40, 3))
         values[:, 1] = values[:, 1] < 0.02
         made = ClusterBootstrap(np.arange(40) // 2, seed=1)
-        for together, column in zip(made.intervals(values.T), values.T, strict=True):
+        for together, column in zip(made.intervals(values.T, len(values.T)), values.T, strict=True):
             alone = made.interval(column)
             assert together.method == alone.method
             assert (together.low, together.high) == pytest.approx((alone.low, alone.high))
@@ -185,7 +185,7 @@ class TestNoInterval:
 
     def test_an_undefined_column_leaves_the_others_alone(self) -> None:
         values = np.array([[0.1, math.nan], [0.5, 0.2], [0.3, 0.3]])
-        defined, undefined = ClusterBootstrap(independent(3)).intervals(values.T)
+        defined, undefined = ClusterBootstrap(independent(3)).intervals(values.T, len(values.T))
         assert defined.method == "cluster-bootstrap"
         assert is_none(undefined)
 
@@ -301,20 +301,22 @@ class TestCoverage:
 
     def test_it_is_near_95_percent_where_rows_of_a_group_are_alike(self) -> None:
         groups, values = self.correlated()
-        covered = self.share(ClusterBootstrap(groups).intervals(values.T), 0.0)
+        covered = self.share(ClusterBootstrap(groups).intervals(values.T, len(values.T)), 0.0)
         # Percentile intervals of 100 groups are short by about 2 % of their width: 0.5 points.
         assert covered == pytest.approx(0.945, abs=self.MARGIN)
 
     def test_it_is_far_less_where_groups_are_ignored(self) -> None:
         groups, values = self.correlated()
-        naive = ClusterBootstrap(independent(len(groups))).intervals(values.T)
+        naive = ClusterBootstrap(independent(len(groups))).intervals(values.T, len(values.T))
         assert self.share(naive, 0.0) < 0.85
 
     @pytest.mark.parametrize("rate", [0.005, 0.03, 0.5, 0.99])
     def test_it_is_near_95_percent_for_rates(self, rate: float) -> None:
         generator = np.random.default_rng(11)
         values = (generator.random((400, self.SIMULATIONS)) < rate).astype(float)
-        covered = self.share(ClusterBootstrap(independent(400)).intervals(values.T), rate)
+        covered = self.share(
+            ClusterBootstrap(independent(400)).intervals(values.T, len(values.T)), rate
+        )
         # Counts are whole, so that the coverage of any interval swings with the rate: by up to
         # two points at these counts (Brown, Cai and DasGupta 2001, figure 5, for Wilson's).
         assert 0.93 - self.MARGIN < covered < 0.99
