@@ -455,7 +455,8 @@ def reproduced_page() -> str:
     return made(
         "Tables of the papers in the embedded world",
         "What `ssl-bench reproduce all --seeds 3 --train` printed ([how to]"
-        "(../how-to/reproduce.md)), all from one folder of weights. The small "
+        "(../how-to/reproduce.md)), all from one folder of weights, trained on one processor: "
+        "another trains others from the same seeds, such as those that cards tell of. The small "
         "models stand for the published networks, so figures are others by nature; what is asked "
         "is whether a table's claims hold. A claim *holds* if the better row scores higher with "
         "every training seed and most 95 % intervals of the paired difference exclude zero; it is "
