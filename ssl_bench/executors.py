@@ -483,17 +483,50 @@ def _join_cluster(address: str | None, stack: ExitStack) -> None:
         # Its own folder is left there for ever; sockets in it have names of at most 107 bytes.
         if len(str(folder)) <= _LONGEST_RAY_FOLDER:
             settings["_temp_dir"] = str(folder)
+    _on_stderr(stack)
     start = partial(ray.init, log_to_driver=False, logging_level=logging.ERROR, **settings)
+    if address is not None:
+        # Somebody answers there; whoever is refused would be so at each of Ray's 20 attempts.
+        os.environ.setdefault("RAY_gcs_server_port_wait_time_s", "5")
     try:
         _reach(address)
         _in_a_thread(start, ray.shutdown, stack)
-    except (ConnectionError, RuntimeError, ValueError, OSError) as error:
+    except (ConnectionError, RuntimeError, ValueError, OSError, ray.exceptions.RayError) as error:
+        # Ray raises what it was refused with, or an error with its traceback as text.
+        if "AuthenticationError" in f"{type(error).__name__} {error}":
+            raise SslBenchError(
+                "the Ray cluster there does not accept the token of this machine",
+                code="E_RAY_TOKEN",
+                where=address or "this machine",
+                remedy="set RAY_AUTH_MODE=token here and on all nodes, and copy ~/.ray/auth_token "
+                "of the first node here and to them",
+            ) from error
         raise SslBenchError(
             "no Ray cluster can be reached there",
             code="E_RAY_ADDRESS",
             where=address or "this machine",
             remedy="start one with 'ray start --head', and give the address that it prints",
         ) from error
+
+
+def _on_stderr(stack: ExitStack) -> None:
+    """Let what Ray prints, such as that a worker died, go to standard error, without colours.
+
+    It belongs to no log of a worker, which are not shown; standard output is for results.
+    """
+    os.environ.setdefault("RAY_COLOR_PREFIX", "0")
+    try:
+        from ray._private import worker
+
+        shown = worker.print_to_stdstream
+    except (ImportError, AttributeError):  # Not public, and may go
+        return
+
+    def show(data: dict[str, Any], *given: Any, **named: Any) -> None:
+        shown({**data, "is_err": True}, *given, **named)
+
+    worker.print_to_stdstream = show
+    stack.callback(setattr, worker, "print_to_stdstream", shown)
 
 
 def _in_a_thread(start: Callable[[], Any], end: Callable[[], Any], stack: ExitStack) -> None:

@@ -306,6 +306,37 @@ class TestRay:
         plain = Request("ezvsl", device="cpu", executor=executor)
         assert settled(plain) is plain
 
+    def test_a_token_that_is_not_accepted_is_said_and_ray_prints_on_stderr(
+        self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        def init(**_: object) -> None:
+            worker.print_to_stdstream({"is_err": False}, ignore_prefix=False)
+            raise RuntimeError("Failed to connect. ray.exceptions.AuthenticationError: InvalidAuth")
+
+        def shown(data: dict[str, Any], ignore_prefix: bool) -> None:
+            print("A worker died", ignore_prefix, file=sys.stderr if data["is_err"] else sys.stdout)
+
+        ray, private = types.ModuleType("ray"), types.ModuleType("ray._private")
+        worker: Any = types.SimpleNamespace(print_to_stdstream=shown)
+        vars(private).update(worker=worker)
+        vars(ray).update(
+            is_initialized=lambda: False,
+            init=init,
+            shutdown=lambda: None,
+            exceptions=types.SimpleNamespace(RayError=RuntimeError),
+        )
+        monkeypatch.setitem(sys.modules, "ray", ray)
+        monkeypatch.setitem(sys.modules, "ray._private", private)
+        monkeypatch.setattr(executors, "_reach", lambda _address: None)
+        for name in ("COLOR_PREFIX", "DISABLE_FAILURE_SIGNAL_HANDLER"):
+            monkeypatch.setenv(f"RAY_{name}", "0")
+        monkeypatch.setenv("RAY_gcs_server_port_wait_time_s", "5")
+        executor = Executor("ray", 2, address="there:1")
+        with refused("E_RAY_TOKEN", where="there:1"), executor.open(doubling):
+            pass
+        assert capsys.readouterr() == ("", "A worker died False\n")
+        assert worker.print_to_stdstream is shown
+
     def test_a_worker_that_is_replaced_is_said(self) -> None:
         class Once:
             name, attempts, died = "a Ray worker", 3, False
@@ -348,6 +379,7 @@ class TestRay:
             is_initialized=lambda: False,
             init=lambda **_: lasting("start"),
             shutdown=lambda: lasting("end"),
+            exceptions=types.SimpleNamespace(RayError=RuntimeError),
         )
         monkeypatch.setitem(sys.modules, "ray", ray)
         monkeypatch.setenv("RAY_DISABLE_FAILURE_SIGNAL_HANDLER", "1")
