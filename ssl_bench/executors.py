@@ -10,6 +10,7 @@ import os
 import pickle
 import signal
 import socket
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -74,6 +75,7 @@ class Executor:
         *,
         here: Setup | None = None,
         name: Callable[[Any], str] | None = None,
+        notify: Callable[[str], None] = lambda _note: None,
     ) -> AbstractContextManager[Run]:
         """Start the workers, for as long as the ``with`` block lasts.
 
@@ -85,6 +87,8 @@ class Executor:
             What each worker works with; and this process, if it is another.
         name
             Names a part, for errors; None to number them.
+        notify
+            Told, in a sentence, of a worker that is lost while others go on.
 
         Raises
         ------
@@ -92,10 +96,45 @@ class Executor:
             If a worker dies, or Ray is missing or cannot be reached.
         """
         if self.kind == "ray":
-            return _on_ray(setup, name, self)
+            return _on_ray(setup, name, notify, self)
         if self.workers > 1:
             return _in_processes(setup, here or setup, name, self)
         return _here(here or setup, self)
+
+    @property
+    def joins(self) -> bool:
+        """Whether it joins a Ray cluster that is there, of whatever machines."""
+        ray: Any = sys.modules.get("ray")
+        return self.kind == "ray" and (
+            self.address is not None or (ray is not None and bool(ray.is_initialized()))
+        )
+
+    def ask(self, device: str, question: Callable[[str], Any]) -> tuple[str, Any]:
+        """Let a worker of the Ray cluster answer a question about a device that it has.
+
+        Returns the device (for ``auto``, a GPU where the cluster has some) and the answer.
+
+        Raises
+        ------
+        SslBenchError
+            If the cluster has no such device, or Ray is missing or cannot be reached.
+        """
+        with ExitStack() as stack:
+            ray = _joined(self, stack)
+            device, gpus = _device_of(self, device)
+            task = ray.remote(num_cpus=0.001, num_gpus=gpus)(_answer)
+            try:
+                answer = ray.get(task.remote(question, device), timeout=_PATIENCE_WITH_RAY)
+            except ray.exceptions.RayTaskError as error:
+                raise _of_worker(error) from None
+            except ray.exceptions.GetTimeoutError as error:
+                raise SslBenchError(
+                    f"no worker of the Ray cluster on {device!r} has started in "
+                    f"{_PATIENCE_WITH_RAY:.0f} seconds",
+                    code="E_RAY_GPUS",
+                    remedy="wait until the cluster has one that is free, or ask for 'cpu'",
+                ) from error
+        return device, answer
 
 
 HERE = Executor()
@@ -122,6 +161,7 @@ def _shared_out(
     workers: list[_Process] | list[_OnRay],
     here: Callable[[Any], Any] | None,
     name: Callable[[Any], str] | None,
+    notify: Callable[[str], None],
     parts: Sequence[Any],
 ) -> Iterator[tuple[int, Any]]:
     """Give each worker one part after the other, and let this process work with `here` itself.
@@ -139,13 +179,19 @@ def _shared_out(
                 done.put((place, worker.work(part), None))
             except _DiedError as died:
                 deaths[place] += 1
+                called = name(part) if name else f"part {place + 1} of {len(parts)}"
                 again = deaths[place] < worker.attempts
                 if again:
                     todo.put(given)
-                    if not worker.start_again():
+                    replaced = worker.start_again()
+                    if not replaced:
                         workers.remove(worker)
+                    if workers:
+                        notify(
+                            f"{worker.name}, or its machine, ended before {called} was done; "
+                            + ("another took its place" if replaced else "the others go on")
+                        )
                 if not again or not workers:
-                    called = name(part) if name else f"part {place + 1} of {len(parts)}"
                     done.put((place, None, _death(worker.name, called, died)))
             except Exception as error:
                 done.put((place, None, error))
@@ -221,7 +267,12 @@ def _in_processes(
             work = cache(partial(here, own))
             with threadpool_limits(None if given else share):
                 yield partial(
-                    _shared_out, threads, [*map(_Process, pools)], lambda part: work()(part), name
+                    _shared_out,
+                    threads,
+                    [*map(_Process, pools)],
+                    lambda part: work()(part),
+                    name,
+                    lambda _note: None,
                 )
         finally:
             # What they still do is of no use any more.
@@ -304,26 +355,17 @@ def _work(part: Any) -> Any:
 
 
 @contextmanager
-def _on_ray(setup: Setup, name: Callable[[Any], str] | None, executor: Executor) -> Iterator[Run]:
-    # Ray's own handler would end this process before it has cleaned up, and as Ray shuts down, it
-    # sets signals back to their defaults. Read as Ray is imported.
-    os.environ.setdefault("RAY_DISABLE_FAILURE_SIGNAL_HANDLER", "1")
-    with extra_needed("--executor ray"):
-        import ray
+def _on_ray(
+    setup: Setup,
+    name: Callable[[Any], str] | None,
+    notify: Callable[[str], None],
+    executor: Executor,
+) -> Iterator[Run]:
     with ExitStack() as stack:
-        if not ray.is_initialized():
-            _join_cluster(executor.address, stack)
-        gpus = 1 if any(each.startswith("cuda") for each in executor.devices) else 0
-        there = int(ray.cluster_resources().get("GPU", 0))
-        if gpus * executor.workers > there:
-            raise SslBenchError(
-                f"{executor.workers} workers need a GPU each, and the Ray cluster has {there}",
-                code="E_RAY_GPUS",
-                remedy="ask for fewer workers, or for the device 'cpu'",
-            )
+        ray = _joined(executor, stack)
+        device, gpus = _device_of(executor, next(iter(executor.devices), None))
         with _sent():
             shared = ray.put(setup)
-        device = next(iter(executor.devices), None)
         actor = ray.remote(
             # More workers than processors share them, rather than wait for ever. Without any, Ray
             # places each at random, and some machines have none.
@@ -336,7 +378,61 @@ def _on_ray(setup: Setup, name: Callable[[Any], str] | None, executor: Executor)
         workers = [_OnRay(partial(actor.remote, [shared], device)) for _ in range(executor.workers)]
         for worker in workers:
             stack.callback(worker.end)
-        yield partial(_shared_out, threads, workers, None, name)
+        yield partial(_shared_out, threads, workers, None, name, notify)
+
+
+def _joined(executor: Executor, stack: ExitStack) -> Any:
+    """Ray, in its cluster until the stack ends."""
+    # Ray's own handler would end this process before it has cleaned up, and as Ray shuts down, it
+    # sets signals back to their defaults. Read as Ray is imported.
+    os.environ.setdefault("RAY_DISABLE_FAILURE_SIGNAL_HANDLER", "1")
+    with extra_needed("--executor ray"):
+        import ray
+    if not ray.is_initialized():
+        _join_cluster(executor.address, stack)
+    return ray
+
+
+def _device_of(executor: Executor, device: Any) -> tuple[Any, int]:
+    """The device of each worker, and how many GPUs of the cluster it needs."""
+    import ray
+
+    there = int(ray.cluster_resources().get("GPU", 0))
+    if device == "auto":
+        device = "cuda" if there else "cpu"
+    gpus = int((device or "").startswith("cuda"))
+    if gpus * executor.workers > there:
+        workers = "a worker needs" if executor.workers == 1 else f"{executor.workers} workers need"
+        each = "" if executor.workers == 1 else " each"
+        raise SslBenchError(
+            f"{workers} a GPU{each}, and the Ray cluster has {there or 'none'}",
+            code="E_RAY_GPUS",
+            remedy=("ask for fewer workers, or " if there else "ask ") + "for the device 'cpu'",
+        )
+    return device, gpus
+
+
+def _answer(question: Callable[[str], Any], device: str) -> Any:
+    return question(device)
+
+
+def _of_worker(error: Any) -> Exception:
+    """What a task of Ray failed with, as it is known here."""
+    import ray
+
+    cause = error.cause
+    if isinstance(cause, SslBenchError | OSError):
+        cause.__suppress_context__ = True
+        return cause
+    if not isinstance(cause, ray.exceptions.RaySystemError):
+        known: Exception = error
+        return known
+    reason = str(cause).splitlines()[0]
+    return SslBenchError(
+        f"a Ray worker cannot load what it is to work with ({reason})",
+        code="E_WORKER_MODEL",
+        remedy="install the same packages on all nodes, and name the model as FILE.py:NAME",
+    )
 
 
 class _OnRay:
@@ -353,16 +449,7 @@ class _OnRay:
         try:
             return ray.get(self._actor.work.remote(part))
         except ray.exceptions.RayTaskError as error:
-            if isinstance(error.cause, SslBenchError | OSError):
-                raise error.cause from None
-            if not isinstance(error.cause, ray.exceptions.RaySystemError):
-                raise
-            reason = str(error.cause).splitlines()[0]
-            raise SslBenchError(
-                f"a Ray worker cannot load what it is to work with ({reason})",
-                code="E_WORKER_MODEL",
-                remedy="install the same packages on all nodes, and name the model as FILE.py:NAME",
-            ) from error
+            raise _of_worker(error) from None
         except ray.exceptions.RayActorError as error:
             raise _DiedError from error
 
@@ -396,17 +483,50 @@ def _join_cluster(address: str | None, stack: ExitStack) -> None:
         # Its own folder is left there for ever; sockets in it have names of at most 107 bytes.
         if len(str(folder)) <= _LONGEST_RAY_FOLDER:
             settings["_temp_dir"] = str(folder)
+    _on_stderr(stack)
     start = partial(ray.init, log_to_driver=False, logging_level=logging.ERROR, **settings)
+    if address is not None:
+        # Somebody answers there; whoever is refused would be so at each of Ray's 20 attempts.
+        os.environ.setdefault("RAY_gcs_server_port_wait_time_s", "5")
     try:
         _reach(address)
         _in_a_thread(start, ray.shutdown, stack)
-    except (ConnectionError, RuntimeError, ValueError, OSError) as error:
+    except (ConnectionError, RuntimeError, ValueError, OSError, ray.exceptions.RayError) as error:
+        # Ray raises what it was refused with, or an error with its traceback as text.
+        if "AuthenticationError" in f"{type(error).__name__} {error}":
+            raise SslBenchError(
+                "the Ray cluster there does not accept the token of this machine",
+                code="E_RAY_TOKEN",
+                where=address or "this machine",
+                remedy="set RAY_AUTH_MODE=token here and on all nodes, and copy ~/.ray/auth_token "
+                "of the first node here and to them",
+            ) from error
         raise SslBenchError(
             "no Ray cluster can be reached there",
             code="E_RAY_ADDRESS",
             where=address or "this machine",
             remedy="start one with 'ray start --head', and give the address that it prints",
         ) from error
+
+
+def _on_stderr(stack: ExitStack) -> None:
+    """Let what Ray prints, such as that a worker died, go to standard error, without colours.
+
+    It belongs to no log of a worker, which are not shown; standard output is for results.
+    """
+    os.environ.setdefault("RAY_COLOR_PREFIX", "0")
+    try:
+        from ray._private import worker
+
+        shown = worker.print_to_stdstream
+    except (ImportError, AttributeError):  # Not public, and may go
+        return
+
+    def show(data: dict[str, Any], *given: Any, **named: Any) -> None:
+        shown({**data, "is_err": True}, *given, **named)
+
+    worker.print_to_stdstream = show
+    stack.callback(setattr, worker, "print_to_stdstream", shown)
 
 
 def _in_a_thread(start: Callable[[], Any], end: Callable[[], Any], stack: ExitStack) -> None:

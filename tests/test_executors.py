@@ -13,14 +13,18 @@ import types
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from refusals import refused
 
+from ssl_bench import executors
+from ssl_bench.analysis.request import Request, load_model, settled
 from ssl_bench.errors import DataError
 from ssl_bench.executors import HERE, Executor, processes
+from ssl_bench.models.provenance import describe
 
 
 def doubling(_device: str | None) -> Callable[[Any], Any]:
@@ -239,6 +243,122 @@ class TestRay:
         with refused("E_RAY_ADDRESS", where="127.0.0.1:1"), executor.open(doubling):
             pass
 
+    @pytest.fixture
+    def of_gpus(self, monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
+        """Put a Ray in place whose cluster has so many GPUs, and whose tasks are done here."""
+
+        def put(count: int) -> None:
+            ray = types.ModuleType("ray")
+
+            def remote(**asked: Any) -> Callable[[Any], Any]:
+                def called(*given: Any) -> Any:
+                    return (asked["num_gpus"], work(*given))
+
+                def decorated(function: Any) -> Any:
+                    nonlocal work
+                    work = function
+                    return types.SimpleNamespace(remote=called)
+
+                work: Any = None
+                return decorated
+
+            vars(ray).update(
+                is_initialized=lambda: True,
+                cluster_resources=lambda: {"GPU": count} if count else {},
+                remote=remote,
+                get=lambda answer, timeout: answer,
+                exceptions=types.SimpleNamespace(
+                    RayTaskError=RuntimeError, GetTimeoutError=TimeoutError
+                ),
+            )
+            monkeypatch.setitem(sys.modules, "ray", ray)
+
+        return put
+
+    def test_workers_say_which_device_they_have(self, of_gpus: Callable[[int], None]) -> None:
+        of_gpus(2)
+        executor = Executor("ray", 2)
+        assert executor.ask("cuda", str.upper) == ("cuda", (1, "CUDA"))
+        assert executor.ask("auto", str.upper) == ("cuda", (1, "CUDA"))
+        assert executor.ask("cpu", str.upper) == ("cpu", (0, "CPU"))
+        with refused("E_RAY_GPUS", where="the Ray cluster has 2"):
+            Executor("ray", 3).ask("cuda", str.upper)
+        of_gpus(0)
+        assert executor.ask("auto", str.upper) == ("cpu", (0, "CPU"))
+        with refused("E_RAY_GPUS", where="the Ray cluster has none"):
+            executor.ask("cuda", str.upper)
+
+    def test_a_run_is_told_the_device_of_its_workers_and_needs_none_itself(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def ask(_self: Executor, device: str, _question: object) -> tuple[str, str | None]:
+            return ("cuda", "cuda (H200)") if device == "auto" else (device, "cuda (H100)")
+
+        monkeypatch.setattr(Executor, "ask", ask)
+        executor = Executor("ray", 2, address="elsewhere:1")
+        asked = settled(Request("ezvsl", device="cuda", precision="bf16", executor=executor))
+        assert (asked.device, asked.executor.devices) == ("cuda", ("cuda",))
+        assert settled(asked) is asked
+        facts = describe(load_model(asked))
+        assert (facts["device"], facts["precision"]) == ("cuda (H100)", "bf16")
+        auto = replace(asked, device="auto", elsewhere=None)
+        assert settled(auto).executor.devices == ("cuda",)
+        plain = Request("ezvsl", device="cpu", executor=executor)
+        assert settled(plain) is plain
+
+    def test_a_token_that_is_not_accepted_is_said_and_ray_prints_on_stderr(
+        self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        def init(**_: object) -> None:
+            worker.print_to_stdstream({"is_err": False}, ignore_prefix=False)
+            raise RuntimeError("Failed to connect. ray.exceptions.AuthenticationError: InvalidAuth")
+
+        def shown(data: dict[str, Any], ignore_prefix: bool) -> None:
+            print("A worker died", ignore_prefix, file=sys.stderr if data["is_err"] else sys.stdout)
+
+        ray, private = types.ModuleType("ray"), types.ModuleType("ray._private")
+        worker: Any = types.SimpleNamespace(print_to_stdstream=shown)
+        vars(private).update(worker=worker)
+        vars(ray).update(
+            is_initialized=lambda: False,
+            init=init,
+            shutdown=lambda: None,
+            exceptions=types.SimpleNamespace(RayError=RuntimeError),
+        )
+        monkeypatch.setitem(sys.modules, "ray", ray)
+        monkeypatch.setitem(sys.modules, "ray._private", private)
+        monkeypatch.setattr(executors, "_reach", lambda _address: None)
+        for name in ("COLOR_PREFIX", "DISABLE_FAILURE_SIGNAL_HANDLER"):
+            monkeypatch.setenv(f"RAY_{name}", "0")
+        monkeypatch.setenv("RAY_gcs_server_port_wait_time_s", "5")
+        executor = Executor("ray", 2, address="there:1")
+        with refused("E_RAY_TOKEN", where="there:1"), executor.open(doubling):
+            pass
+        assert capsys.readouterr() == ("", "A worker died False\n")
+        assert worker.print_to_stdstream is shown
+
+    def test_a_worker_that_is_replaced_is_said(self) -> None:
+        class Once:
+            name, attempts, died = "a Ray worker", 3, False
+
+            def work(self, part: int) -> int:
+                if part == 2 and not self.died:
+                    self.died = True
+                    raise executors._DiedError
+                return part
+
+            def start_again(self) -> bool:
+                return True
+
+        told: list[str] = []
+        with ThreadPoolExecutor(1) as threads:
+            workers: Any = [Once()]
+            done = executors._shared_out(threads, workers, None, None, told.append, [1, 2])
+            assert dict(done) == {0: 1, 1: 2}
+        [note] = told
+        assert "part 2 of 2" in note
+        assert "another took its place" in note
+
     @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
     def test_a_signal_breaks_into_neither_its_start_nor_its_end(
         self, monkeypatch: pytest.MonkeyPatch, number: signal.Signals
@@ -259,6 +379,7 @@ class TestRay:
             is_initialized=lambda: False,
             init=lambda **_: lasting("start"),
             shutdown=lambda: lasting("end"),
+            exceptions=types.SimpleNamespace(RayError=RuntimeError),
         )
         monkeypatch.setitem(sys.modules, "ray", ray)
         monkeypatch.setenv("RAY_DISABLE_FAILURE_SIGNAL_HANDLER", "1")

@@ -22,6 +22,7 @@ from ssl_bench.analysis.request import (
     loader,
     open_runs,
     require_name,
+    settled,
     usable_runs,
 )
 from ssl_bench.analysis.run_folder import (
@@ -286,6 +287,7 @@ def run(
     All else is as in :func:`evaluate`.
     """
     started = perf_counter()
+    request = settled(request)
     notify("opening trials")
     localizer, runs, given = open_runs(request, protocols)
     parts, media_notes = usable_runs(request, localizer, runs, progress)
@@ -385,6 +387,7 @@ def run_predict(
     Notes on the run are said as soon as they are known, or else are among those on media.
     What else an earlier run left in their folders goes: it was made of other predictions.
     """
+    request = settled(request)
     localizer, runs, _ = open_runs(request, protocols)
     parts, media_notes = usable_runs(request, localizer, runs, progress)
     written: list[Predicted] = []

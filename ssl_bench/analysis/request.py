@@ -63,6 +63,8 @@ class Request:
     limit: int | None = None
     device: str | None = None
     precision: Precision = "32"
+    # Where the workers of a Ray cluster compute, once they were asked.
+    elsewhere: Place | None = None
 
     def __post_init__(self) -> None:
         for name in ("batch_size", "jobs", "limit"):
@@ -84,6 +86,8 @@ class Request:
     @property
     def place(self) -> Place:
         """Where and how the model is to compute; ModelError if that is not there."""
+        if self.elsewhere is not None:
+            return self.elsewhere
         return resolve("cpu" if self.device is None else self.device, self.precision)
 
     def engine_options(self, progress: Progress) -> EngineOptions:
@@ -126,6 +130,29 @@ def require_name(model: object, alpha: float | None, **loading: object) -> None:
         )
 
 
+def settled(request: Request) -> Request:
+    """The request, with the device that the workers of a Ray cluster have; others as they are.
+
+    This machine need not have such a device. Raises SslBenchError if the cluster does not either.
+    """
+    executor = request.executor
+    wanted = request.device or next(iter(executor.devices), "cpu")
+    if executor.kind != "ray" or wanted == "cpu" or request.elsewhere is not None:
+        return request
+    if executor.joins:
+        device, name = executor.ask(wanted, partial(_name_of_device, request.precision))
+        place = None if name is None else Place(precision=request.precision, elsewhere=name)
+    else:
+        device, place = resolve(wanted, request.precision).device, None
+    return replace(
+        request, device=device, elsewhere=place, executor=replace(executor, devices=(device,))
+    )
+
+
+def _name_of_device(precision: Precision, device: str) -> str | None:
+    return resolve(device, precision).described()[0]
+
+
 def load_model(request: Request) -> Localizer | AnnotationLocalizer:
     """The model of a request, loaded if it is a name, and moved to the device that was asked for.
 
@@ -162,7 +189,7 @@ def loader(request: Request) -> Load | None:
 
 
 def _load_localizer(request: Request, device: str | None) -> Localizer:
-    localizer = load_model(replace(request, device=device or request.device))
+    localizer = load_model(replace(request, device=device or request.device, elsewhere=None))
     assert isinstance(localizer, Localizer)
     return localizer
 

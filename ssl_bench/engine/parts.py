@@ -103,7 +103,9 @@ def localize_in_parts(
             """Names of parts in order, as they are there; those that lack are made."""
             left = [name for name in names if not parts.there(name)]
             if left and not run:
-                workers = options.executor.open(setup, here=here, name=parts.called)
+                workers = options.executor.open(
+                    setup, here=here, name=parts.called, notify=options.notify
+                )
                 run.append(stack.enter_context(workers))
             made = run[0](left) if left else iter(())
             ready = set(names) - set(left)

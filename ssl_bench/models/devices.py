@@ -41,6 +41,8 @@ class Place:
 
     device: str = "cpu"  # As torch names it, such as ``cuda:1``
     precision: Precision = "32"
+    # What results name, where other machines compute there and this process does not.
+    elsewhere: str | None = None
 
     def send(self, array: NDArray[Any]) -> Tensor:
         """The array as a tensor on the device."""
@@ -79,7 +81,7 @@ class Place:
 
         A GPU is named by what it is, not by its number.
         """
-        kind, precision = self.device.partition(":")[0], self.precision
+        kind, precision = self.elsewhere or self.device.partition(":")[0], self.precision
         if kind == "cuda":
             import torch
 

@@ -19,7 +19,7 @@ from ssl_bench.analysis.contribution.document import Contribution, Informed
 from ssl_bench.analysis.contribution.other_sounds import OTHER_SOUNDS, OtherSound, with_other_sounds
 from ssl_bench.analysis.evaluation import run
 from ssl_bench.analysis.paired_runs import require_unmixed
-from ssl_bench.analysis.request import Request, load_model, loader
+from ssl_bench.analysis.request import Request, load_model, loader, settled
 from ssl_bench.displays import Shown
 from ssl_bench.engine.encode import EngineOptions, Progress
 from ssl_bench.engine.predict import predict
@@ -98,6 +98,7 @@ def measure_contribution(
         If the protocol asks for no maps.
     """
     protocol, conventions, place = _checked(protocol, measure, request.dialect)
+    request = settled(request)
     localizer = load_model(request)
     if not is_audio_visual(localizer):
         raise ModelError(
