@@ -491,8 +491,7 @@ def _join_cluster(address: str | None, stack: ExitStack) -> None:
     try:
         _reach(address)
         _in_a_thread(start, ray.shutdown, stack)
-    except (ConnectionError, RuntimeError, ValueError, OSError, ray.exceptions.RayError) as error:
-        # Ray raises what it was refused with, or an error with its traceback as text.
+    except Exception as error:  # Ray raises what it was refused with, or of no class of its own
         if "AuthenticationError" in f"{type(error).__name__} {error}":
             raise SslBenchError(
                 "the Ray cluster there does not accept the token of this machine",
@@ -501,10 +500,17 @@ def _join_cluster(address: str | None, stack: ExitStack) -> None:
                 remedy="set RAY_AUTH_MODE=token here and on all nodes, and copy ~/.ray/auth_token "
                 "of the first node here and to them",
             ) from error
+        if address is None:
+            raise SslBenchError(
+                f"Ray does not start on this machine: {str(error).strip().partition(chr(10))[0]}",
+                code="E_RAY_START",
+                remedy="try again when it is less busy, or start a cluster with 'ray start --head' "
+                "and give its address",
+            ) from error
         raise SslBenchError(
             "no Ray cluster can be reached there",
             code="E_RAY_ADDRESS",
-            where=address or "this machine",
+            where=address,
             remedy="start one with 'ray start --head', and give the address that it prints",
         ) from error
 

@@ -319,12 +319,7 @@ class TestRay:
         ray, private = types.ModuleType("ray"), types.ModuleType("ray._private")
         worker: Any = types.SimpleNamespace(print_to_stdstream=shown)
         vars(private).update(worker=worker)
-        vars(ray).update(
-            is_initialized=lambda: False,
-            init=init,
-            shutdown=lambda: None,
-            exceptions=types.SimpleNamespace(RayError=RuntimeError),
-        )
+        vars(ray).update(is_initialized=lambda: False, init=init, shutdown=lambda: None)
         monkeypatch.setitem(sys.modules, "ray", ray)
         monkeypatch.setitem(sys.modules, "ray._private", private)
         monkeypatch.setattr(executors, "_reach", lambda _address: None)
@@ -336,6 +331,18 @@ class TestRay:
             pass
         assert capsys.readouterr() == ("", "A worker died False\n")
         assert worker.print_to_stdstream is shown
+
+    def test_a_ray_that_does_not_start_in_time_is_said(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def init(**_: object) -> None:
+            raise Exception("The current node timed out during startup.")
+
+        ray = types.ModuleType("ray")
+        vars(ray).update(is_initialized=lambda: False, init=init, shutdown=lambda: None)
+        monkeypatch.setitem(sys.modules, "ray", ray)
+        with refused("E_RAY_START"), Executor("ray", 2).open(doubling):
+            pass
 
     def test_a_worker_that_is_replaced_is_said(self) -> None:
         class Once:
