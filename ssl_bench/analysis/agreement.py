@@ -82,7 +82,12 @@ class Agreement:
     def document(self) -> dict[str, Any]:
         """All of it, as a JSON-able dictionary."""
         names = ("bound", "change", "passes", "agrees")
-        return {**asdict(self), **{name: getattr(self, name) for name in names}}
+        place = {"device": self.place.device, "precision": self.place.precision}
+        return {
+            **asdict(self),
+            "place": place,
+            **{name: getattr(self, name) for name in names},
+        }
 
 
 def check_devices(request: Request, protocols: Sequence[Protocol]) -> list[Agreement]:

@@ -9,7 +9,7 @@ import sys
 import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import numpy as np
@@ -42,7 +42,7 @@ class Place:
     device: str = "cpu"  # As torch names it, such as ``cuda:1``
     precision: Precision = "32"
     # What results name, where other machines compute there and this process does not.
-    elsewhere: str | None = None
+    elsewhere: str | None = field(default=None, repr=False)
 
     def send(self, array: NDArray[Any]) -> Tensor:
         """The array as a tensor on the device."""

@@ -109,7 +109,7 @@ def test_no_numerical_library_is_loaded_for_a_name() -> None:
         "from ssl_bench.cli.main import main\n"
         "main([])"
     )
-    words = {"COMP_WORDS": "ssl-bench evaluate --protocol con", "COMP_CWORD": "3"}
+    words = {"COMP_WORDS": "ssl-bench evaluate --protocol retr", "COMP_CWORD": "3"}
     done = subprocess.run(
         [sys.executable, "-c", code],
         env={**os.environ, **words, COMPLETION_VARIABLE: "zsh_complete"},
@@ -117,7 +117,7 @@ def test_no_numerical_library_is_loaded_for_a_name() -> None:
         text=True,
         check=False,
     )
-    assert done.stdout.splitlines() == ["plain", "concat", "_", "set()"], done.stderr
+    assert done.stdout.splitlines() == ["plain", "retrieval", "_", "set()"], done.stderr
 
 
 @pytest.mark.parametrize("shell", _SHELLS)
