@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from boards import make_board
 from browsers import DESKTOP
-from playwright.sync_api import Browser, Page, Request, sync_playwright
+from playwright.sync_api import Browser, Page, Request, expect, sync_playwright
 
 from ssl_bench.leaderboard.assess import open_bench
 from ssl_bench.leaderboard.board import read_board
@@ -23,6 +23,10 @@ from ssl_bench.site.build import build_site
 Opener = Callable[..., Page]
 
 LEFT = "net::ERR_ABORTED"
+
+# The machine may do something else beside; nothing here asserts how long a page takes.
+PATIENCE = 120_000
+expect.set_options(timeout=PATIENCE)
 
 
 @pytest.fixture(scope="session")
@@ -71,7 +75,7 @@ def visit(browser: Browser, site: Path) -> Iterator[Opener]:
     def opened(path: str, size: dict[str, int] = DESKTOP, **settings: Any) -> Page:
         context = browser.new_context(viewport=size, **settings)
         contexts.append(context)
-        context.set_default_timeout(120_000)  # the machine may do something else beside
+        context.set_default_timeout(PATIENCE)
         page = context.new_page()
         watch(page)
         page.goto(f"{site.as_uri()}/{path}")

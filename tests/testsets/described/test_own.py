@@ -53,6 +53,7 @@ class TestFinding:
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         table(tmp_path, ROWS)
+        monkeypatch.delenv("SSL_BENCH_DATA", raising=False)
         with refused("E_TEST_SET", where="SSL_BENCH_DATA"):
             open_test_set("mine")
         monkeypatch.setenv("SSL_BENCH_DATA", str(tmp_path))
@@ -307,8 +308,9 @@ class TestProtocols:
 
 
 def test_the_command_line_from_a_description_to_a_page(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.delenv("SSL_BENCH_DATA", raising=False)
     call = caller(capsys)
     data = ("--data", tmp_path)
     assert call("data", "new", "mine").err.startswith("error[E_DATA_FOLDER]")
