@@ -11,6 +11,7 @@ from refusals import refused
 
 from ssl_bench.errors import DataError
 from ssl_bench.media.waveform import Waveform
+from ssl_bench.models.registry import load_baseline
 from ssl_bench.models.sounds import (
     AudioPreprocessing,
     FixedSamplesAudio,
@@ -97,6 +98,16 @@ class TestEveryPublishedFrontEnd:
     def test_a_recipe_can_name_it(self, front_end: PublishedFrontEnd) -> None:
         read: TypeAdapter[Any] = TypeAdapter(AudioPreprocessing)
         assert read.validate_python(front_end.model_dump()) == front_end
+
+
+def test_ez_vsl_as_printed_takes_11025_hz_in_steps_of_25_ms() -> None:
+    printed = load_baseline("ezvsl").variant("full").preprocessing_of("printed")["audio"]
+    read: TypeAdapter[Any] = TypeAdapter(AudioPreprocessing)
+    front_end = read.validate_python(printed)
+    sound = Waveform(np.zeros((10 * 11025, 1), np.int16), 11025)
+    assert prepare_sound(sound, front_end).shape == (1, 257, 118)
+    with refused("E_SOUND_RATE", where="16000 Hz", kind=DataError):
+        prepare_sound(Waveform(np.zeros((48000, 1), np.int16), 16000), front_end)
 
 
 def test_an_unknown_spectrogram_is_no_front_end() -> None:
