@@ -89,6 +89,9 @@ class _Process:
             return self._pool.submit(_work, part).result()
         except BrokenProcessPool as error:
             raise DiedError from error
+        except pickle.PicklingError:
+            with sent():
+                raise
 
 
 # What this worker works with: made with the first part, so that what fails arrives as it is.
@@ -111,10 +114,10 @@ def _set_up(setup: Path, device: str | None) -> Callable[[Any], Any]:
             raise
         except Exception as error:  # Whatever a class does as it is loaded
             raise SslBenchError(
-                "this model cannot be loaded in another process "
+                "what a worker needs cannot be loaded in another process "
                 f"({type(error).__name__}: {shortened(' '.join(str(error).split()), 200)})",
                 code="E_WORKER_MODEL",
-                remedy="name it as FILE.py:NAME, or use one worker",
+                remedy="name a model of your own as FILE.py:NAME, or use one worker",
             ) from error
     return load(device)
 

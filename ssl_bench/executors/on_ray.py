@@ -103,8 +103,10 @@ class _OnRay:
     def work(self, part: Any) -> Any:
         import ray
 
+        with sent():
+            task = self._actor.work.remote(part)
         try:
-            return ray.get(self._actor.work.remote(part))
+            return ray.get(task)
         except ray.exceptions.RayTaskError as error:
             raise _of_worker(error) from None
         except ray.exceptions.RayActorError as error:

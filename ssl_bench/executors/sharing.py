@@ -92,7 +92,7 @@ def _death(worker: str, part: str, cause: BaseException) -> SslBenchError:
     error = SslBenchError(
         f"{worker} ended before {part} was done; perhaps memory ran out",
         code="E_WORKER_DIED",
-        remedy="run it again, which goes on from the finished parts, with fewer workers",
+        remedy="run it again with fewer workers; an evaluation goes on from its finished parts",
     )
     error.__cause__ = cause
     return error
@@ -105,8 +105,8 @@ def sent() -> Iterator[None]:
         yield
     except (pickle.PicklingError, TypeError, AttributeError, RecursionError) as error:
         raise SslBenchError(
-            f"this model cannot be sent to another process ({str(error).splitlines()[0]})",
+            f"what a worker needs cannot be sent to another process ({str(error).splitlines()[0]})",
             code="E_WORKER_MODEL",
-            remedy="keep what cannot be pickled out of it, name it as FILE.py:NAME, or use one "
-            "worker",
+            remedy="keep what cannot be pickled out of your model, name it as FILE.py:NAME, or use "
+            "one worker",
         ) from error
