@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from ssl_bench.errors import SslBenchError
@@ -41,7 +43,8 @@ def on_ray(
         )(_Actor)
         threads = stack.enter_context(ThreadPoolExecutor(workers))
         # In a list it is only named: an actor asks for it once.
-        actors = [_OnRay(partial(actor.remote, [shared], device)) for _ in range(workers)]
+        start = partial(actor.remote, [shared], device, Path.cwd())
+        actors = [_OnRay(start) for _ in range(workers)]
         for each in actors:
             stack.callback(each.end)
         yield partial(shared_out, threads, actors, None, name, notify)
@@ -136,8 +139,11 @@ class _Actor:
 
     _work: Callable[[Any], Any] | None = None
 
-    def __init__(self, setup: list[Any], device: str | None) -> None:
+    def __init__(self, setup: list[Any], device: str | None, folder: Path) -> None:
         self._setup, self._device = setup, device
+        # Paths mean the same as where the run was started, on machines that have that folder.
+        with suppress(OSError):
+            os.chdir(folder)
 
     def work(self, part: Any) -> Any:
         """Work on one part."""

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from queue import Empty, SimpleQueue
+from threading import Event
 from typing import Any
 
 from ssl_bench.errors import SslBenchError
@@ -37,6 +38,7 @@ def shared_out(
     todo: SimpleQueue[tuple[int, Any] | None] = SimpleQueue()
     done: SimpleQueue[tuple[int, Any, Exception | None]] = SimpleQueue()
     deaths = [0 for _ in parts]
+    over = Event()
 
     def serve(worker: Any) -> None:
         while worker in workers and (given := todo.get()) is not None:
@@ -44,6 +46,8 @@ def shared_out(
             try:
                 done.put((place, worker.work(part), None))
             except DiedError as died:
+                if over.is_set():  # It was ended, as nobody waits for what it had
+                    return
                 deaths[place] += 1
                 called = name(part) if name else f"part {place + 1} of {len(parts)}"
                 again = deaths[place] < worker.attempts
@@ -76,6 +80,7 @@ def shared_out(
                 raise error
             yield place, outcome
     finally:
+        over.set()
         while _taken(todo) is not None:
             pass
         for _ in workers:

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from threading import Event
 from typing import Any
 
+from refusals import refused
+
+from ssl_bench.errors import DataError
 from ssl_bench.executors.sharing import DiedError, shared_out
 
 
@@ -29,3 +33,34 @@ def test_a_worker_that_is_replaced_is_said() -> None:
     [note] = told
     assert "part 2 of 2" in note
     assert "another took its place" in note
+
+
+def test_a_worker_that_is_ended_after_a_failure_is_not_replaced() -> None:
+    begun, ended = Event(), Event()
+
+    class Failing:
+        def work(self, _part: int) -> int:
+            begun.wait(60)
+            raise DataError("it is torn", code="E_TORN")
+
+    class Ended:
+        name, attempts, started_again = "a Ray worker", 3, False
+
+        def work(self, _part: int) -> int:
+            begun.set()
+            ended.wait(60)
+            raise DiedError
+
+        def start_again(self) -> bool:
+            self.started_again = True
+            return True
+
+    told: list[str] = []
+    other = Ended()
+    with ThreadPoolExecutor(2) as threads:
+        workers: Any = [Failing(), other]
+        with refused("E_TORN"):
+            list(shared_out(threads, workers, None, None, told.append, [1, 2]))
+        ended.set()
+    assert told == []
+    assert not other.started_again
