@@ -97,7 +97,8 @@ def _death(worker: str, part: str, cause: BaseException) -> SslBenchError:
     error = SslBenchError(
         f"{worker} ended before {part} was done; perhaps memory ran out",
         code="E_WORKER_DIED",
-        remedy="run it again with fewer workers; an evaluation goes on from its finished parts",
+        remedy="run it again with fewer workers; evaluations and trainings go on from where they "
+        "were",
     )
     error.__cause__ = cause
     return error
