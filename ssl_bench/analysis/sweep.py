@@ -148,7 +148,8 @@ def sweep(asked: Asked) -> Sweep:
         raise SweepError(
             "one value is no sweep", code="E_SWEEP_VALUES", remedy="give two different ones or more"
         )
-    points = tuple(kinds[named]())
+    with asked.request.executor.held():
+        points = tuple(kinds[named]())
     return Sweep(
         setting=setting,
         model=work.model,

@@ -16,8 +16,8 @@ from ssl_bench.cli.options import (
     FOLDER,
     PATH,
     data_option,
-    device_options,
     dialect_option,
+    executor_options,
     format_option,
     jobs_option,
     json_option,
@@ -153,7 +153,7 @@ change.NAME  any field of its training recipe, as train --change; trains each
 @image_trunk_option
 @neighbours_options
 @accelerator_option
-@device_options
+@executor_options
 @format_option
 @json_option
 def sweep(

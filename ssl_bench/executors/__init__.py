@@ -4,6 +4,6 @@ What the parts share is set up once for each worker, and a worker is given one p
 """
 
 from ssl_bench.executors.executor import HERE, Executor, Kind, processes
-from ssl_bench.executors.sharing import Run, Setup
+from ssl_bench.executors.sharing import Run, Setup, WorkersError
 
-__all__ = ["HERE", "Executor", "Kind", "Run", "Setup", "processes"]
+__all__ = ["HERE", "Executor", "Kind", "Run", "Setup", "WorkersError", "processes"]

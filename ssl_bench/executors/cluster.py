@@ -13,7 +13,7 @@ from functools import partial
 from queue import SimpleQueue
 from typing import Any
 
-from ssl_bench.errors import SslBenchError
+from ssl_bench.executors.sharing import WorkersError
 from ssl_bench.extras import extra_needed
 from ssl_bench.files import temporary_folder
 
@@ -44,7 +44,7 @@ def device_of(device: Any, workers: int) -> tuple[Any, int]:
     if gpus * workers > there:
         needing = "a worker needs" if workers == 1 else f"{workers} workers need"
         each = "" if workers == 1 else " each"
-        raise SslBenchError(
+        raise WorkersError(
             f"{needing} a GPU{each}, and the Ray cluster has {there or 'none'}",
             code="E_RAY_GPUS",
             remedy=("ask for fewer workers, or " if there else "ask ") + "for the device 'cpu'",
@@ -73,7 +73,7 @@ def _join_cluster(address: str | None, stack: ExitStack) -> None:
         _in_a_thread(start, ray.shutdown, stack)
     except Exception as error:  # Ray raises what it was refused with, or of no class of its own
         if "AuthenticationError" in f"{type(error).__name__} {error}":
-            raise SslBenchError(
+            raise WorkersError(
                 "the Ray cluster there does not accept the token of this machine",
                 code="E_RAY_TOKEN",
                 where=address or "this machine",
@@ -81,13 +81,13 @@ def _join_cluster(address: str | None, stack: ExitStack) -> None:
                 "of the first node here and to them",
             ) from error
         if address is None:
-            raise SslBenchError(
+            raise WorkersError(
                 f"Ray does not start on this machine: {str(error).strip().partition(chr(10))[0]}",
                 code="E_RAY_START",
                 remedy="try again when it is less busy, or start a cluster with 'ray start --head' "
                 "and give its address",
             ) from error
-        raise SslBenchError(
+        raise WorkersError(
             "no Ray cluster can be reached there",
             code="E_RAY_ADDRESS",
             where=address,

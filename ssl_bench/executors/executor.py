@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from ssl_bench.executors.cluster import joined
 from ssl_bench.executors.local import in_processes
 from ssl_bench.executors.on_ray import ask, on_ray
 from ssl_bench.executors.sharing import Run, Setup
@@ -75,6 +76,17 @@ class Executor:
         if self.workers > 1:
             return in_processes(setup, here or setup, name, **given)
         return _here(here or setup, self)
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Stay in the Ray cluster, if it is one, from one ``open`` to the next.
+
+        Raises as :meth:`open` does.
+        """
+        with ExitStack() as stack:
+            if self.kind == "ray":
+                joined(self.address, stack)
+            yield
 
     @property
     def joins(self) -> bool:

@@ -12,7 +12,7 @@ from typing import Any
 
 from ssl_bench.errors import SslBenchError
 from ssl_bench.executors.cluster import device_of, joined
-from ssl_bench.executors.sharing import DiedError, Run, Setup, sent, shared_out
+from ssl_bench.executors.sharing import DiedError, Run, Setup, WorkersError, sent, shared_out
 
 # Seconds until a cluster is taken to have no place for a worker that replaces another.
 _PATIENCE = 60.0
@@ -63,7 +63,7 @@ def ask(
         except ray.exceptions.RayTaskError as error:
             raise _of_worker(error) from None
         except ray.exceptions.GetTimeoutError as error:
-            raise SslBenchError(
+            raise WorkersError(
                 f"no worker of the Ray cluster on {device!r} has started in "
                 f"{_PATIENCE:.0f} seconds",
                 code="E_RAY_GPUS",

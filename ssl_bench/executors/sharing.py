@@ -19,6 +19,12 @@ Run = Callable[[Sequence[Any]], Iterator[tuple[int, Any]]]
 """Works on parts; yields the place of each with its outcome, as they are done."""
 
 
+class WorkersError(SslBenchError):
+    """Workers cannot be had, or one died; it says nothing of what they were to do."""
+
+    code = "E_WORKERS"
+
+
 class DiedError(Exception):
     """A worker ended while it had a part."""
 
@@ -94,7 +100,7 @@ def _taken(todo: SimpleQueue[tuple[int, Any] | None]) -> tuple[int, Any] | None:
 
 
 def _death(worker: str, part: str, cause: BaseException) -> SslBenchError:
-    error = SslBenchError(
+    error = WorkersError(
         f"{worker} ended before {part} was done; perhaps memory ran out",
         code="E_WORKER_DIED",
         remedy="run it again with fewer workers; evaluations and trainings go on from where they "

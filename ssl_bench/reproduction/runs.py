@@ -4,18 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from ssl_bench.analysis.evaluation import run_predict
-from ssl_bench.analysis.request import Request
+from ssl_bench.analysis.request import Request, settled
 from ssl_bench.analysis.run_folder import PREDICTIONS
 from ssl_bench.engine.encode import Progress
 from ssl_bench.engine.parts import CODE, CONTENT, LIBRARIES
 from ssl_bench.errors import SslBenchError
+from ssl_bench.executors import HERE, Executor
 from ssl_bench.files import digest_of_code, sha256_of_file, sha256_of_json
+from ssl_bench.models.devices import Precision
 from ssl_bench.models.registry import load_baseline
 from ssl_bench.protocols.protocol import load_dialect, load_protocol
 from ssl_bench.reproduction.table import PaperTable, Scale, TableRow, Training
@@ -48,6 +51,9 @@ class Settings:
         Threads that read and score.
     limit
         The first images only, for a first look.
+    device, precision, executor, parts
+        Where, how and by whom models are run, as :class:`ssl_bench.analysis.request.Request` has
+        it; weights are trained on the processor.
     """
 
     scale: Scale
@@ -58,17 +64,48 @@ class Settings:
     may_train: bool = False
     jobs: int = 1
     limit: int | None = None
+    device: str | None = None
+    precision: Precision = "32"
+    executor: Executor = HERE
+    parts: Path | str | None = None
     progress: Progress = lambda _what, _done, _all: None
     notify: Callable[[str], None] = lambda _stage: None
 
 
 @dataclass
 class Runs:
-    """Runs of one or more tables, each made once."""
+    """Runs of one or more tables, each made once.
+
+    Raises SslBenchError where the device, or the precision on it, is not there.
+    """
 
     settings: Settings
     _scored: dict[tuple[Path, str, tuple[str, ...]], pd.DataFrame] = field(default_factory=dict)
     _trials: dict[str, TrialSet] = field(default_factory=dict)
+    # As results have them: None for the processor, and for 32 bits.
+    device: str | None = field(init=False)
+    precision: str | None = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.device, self.precision = self._shared.place.described()
+
+    @cached_property
+    def _shared(self) -> Request:
+        """What the requests of all rows have in common, but for the model."""
+        given = self.settings
+        return settled(
+            Request(
+                "",
+                data=given.data,
+                jobs=given.jobs,
+                limit=given.limit,
+                overwrite=True,
+                device=given.device,
+                precision=given.precision,
+                executor=given.executor,
+                parts=given.parts,
+            )
+        )
 
     def scores(
         self,
@@ -108,18 +145,15 @@ class Runs:
             digest = sha256_of_file(weights)
         elif ships := load_baseline(row.model).shipped_weights(variant):
             digest = ships[1] or sha256_of_file(ships[0])
-        request = Request(
-            row.model,
+        request = replace(
+            self._shared,
+            model=row.model,
             variant=variant,
             weights=weights,
             alpha=row.alpha,
             settings=options,
-            data=self.settings.data,
-            jobs=self.settings.jobs,
-            limit=self.settings.limit,
-            overwrite=True,
         )
-        key = {
+        key: dict[str, Any] = {
             "model": row.model,
             "variant": variant,
             "weights": digest,
@@ -129,6 +163,8 @@ class Runs:
             # Maps of another version of what makes them are made again.
             "code": digest_of_code(CODE, content=CONTENT, libraries=LIBRARIES),
         }
+        if (self.device, self.precision) != (None, None):
+            key["place"] = [self.device, self.precision]
         return request, key
 
     def _weights(self, row: TableRow, train_set: str, seed: int) -> Path | None:

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
+from refusals import refused
 
 import ssl_bench
+from ssl_bench.analysis.request import Request
+from ssl_bench.executors import WorkersError
 from ssl_bench.reproduction import runs as runs_module
 from ssl_bench.reproduction.document import Reproduction
 from ssl_bench.reproduction.grids import claims_grid, grids, notes, write_reproductions
@@ -25,6 +29,46 @@ def saliency(out: Path) -> Reproduction:
     """Table 3 of Oya et al.: two rows of one model that ships."""
     settings = Settings("synth", out, out / "trained", limit=40)
     return reproduce(load_table("oya2020:3"), Runs(settings))
+
+
+def test_the_device_and_the_precision_are_those_of_every_run(
+    saliency: Reproduction, out: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[Request] = []
+
+    def noting(request: Request, *given: Any, **named: Any) -> Any:
+        asked.append(request)
+        return made(request, *given, **named)
+
+    made = runs_module.run_predict
+    monkeypatch.setattr(runs_module, "run_predict", noting)
+    how: dict[str, Any] = {"device": "cpu", "precision": "bf16", "limit": 4}
+    done = reproduce(load_table("oya2020:3"), Runs(Settings("synth", out, out / "trained", **how)))
+    assert {(each.device, each.precision) for each in asked} == {("cpu", "bf16")}
+    assert (done.device, done.precision) == (None, "bf16")
+    assert "maps were computed on cpu in precision bf16" in notes(done)
+    assert (saliency.device, saliency.precision) == (None, None)
+    assert not any("computed on" in note for note in notes(saliency))
+    # Maps in 32 bits are others.
+    asked.clear()
+    reproduce(load_table("oya2020:3"), Runs(Settings("synth", out, out / "trained", limit=4)))
+    assert {each.precision for each in asked} == {"32"}
+
+
+def test_a_device_that_is_not_there_is_no_reason_of_a_row(out: Path) -> None:
+    with refused("E_DEVICE", where="nowhere"):
+        Runs(Settings("synth", out, out / "trained", device="nowhere"))
+
+
+def test_a_worker_that_dies_is_no_reason_of_a_row(
+    out: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def dying(*_: object, **__: object) -> None:
+        raise WorkersError("it ended", code="E_WORKER_DIED")
+
+    monkeypatch.setattr(runs_module, "run_predict", dying)
+    with refused("E_WORKER_DIED"):
+        reproduce(load_table("oya2020:3"), Runs(Settings("synth", tmp_path, out / "trained")))
 
 
 class TestRowsThatRun:
