@@ -1,11 +1,14 @@
-"""What tests of executors let workers do; workers in other processes import it."""
+"""What tests of executors let workers do, and one that dies; other processes import it."""
 
 from __future__ import annotations
 
 import os
 import signal
+import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 from ssl_bench.errors import DataError
@@ -37,3 +40,15 @@ def naming_its_device(device: str | None) -> Callable[[Any], Any]:
         return os.getpid(), device
 
     return work
+
+
+def kill_worker(after: float, ended: threading.Event) -> None:
+    """Kill the next worker of this process so many seconds after it appears."""
+    while not ended.wait(0.005):
+        children = Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
+        for child in children:
+            with suppress(OSError):
+                if b"popen_loky" in Path(f"/proc/{child}/cmdline").read_bytes():
+                    time.sleep(after)
+                    os.kill(int(child), signal.SIGKILL)
+                    return

@@ -154,12 +154,13 @@ def verify(
     from ssl_bench.testsets import definition, folder_of
     from ssl_bench.testsets.folder import FolderDefinition
 
+    executor = executor_of(workers)
     declared = definition(name, data)
     folder = folder_of(declared, data)
     with progress_bars(quiet=as_json) as (progress, _):
         if isinstance(declared, FolderDefinition):
             tell = partial(progress, "checking files")
-            options = CheckOptions(not no_decode, jobs, tell, executor_of(workers), note)
+            options = CheckOptions(not no_decode, jobs, tell, executor, note)
             findings = declared.verify(folder, options, videos=videos)
         else:
             findings = declared.verify(folder)

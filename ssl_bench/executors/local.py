@@ -8,7 +8,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from functools import cache, partial
 from itertools import cycle, islice
@@ -18,6 +18,9 @@ from typing import Any
 from ssl_bench.errors import SslBenchError, shortened
 from ssl_bench.executors.sharing import DiedError, Run, Setup, sent, shared_out
 from ssl_bench.files import temporary_folder
+
+# Milliseconds until a part is taken to be never on its way to a process.
+_MOMENTS = 1000
 
 
 @contextmanager
@@ -54,6 +57,7 @@ def in_processes(
             )
             for device in others
         ]
+        started = [*map(_Process, pools)]
         threads = stack.enter_context(ThreadPoolExecutor(len(pools)))
         try:
             for pool in pools:
@@ -63,15 +67,15 @@ def in_processes(
                 yield partial(
                     shared_out,
                     threads,
-                    [*map(_Process, pools)],
+                    started,
                     lambda part: work()(part),
                     name,
                     lambda _note: None,
                 )
         finally:
             # What they still do is of no use any more.
-            for pool in pools:
-                pool.shutdown(kill_workers=True)
+            for worker in started:
+                worker.end()
 
 
 class _Process:
@@ -81,17 +85,28 @@ class _Process:
 
     def __init__(self, pool: Any) -> None:
         self._pool = pool
+        self._last: Future[Any] | None = None
 
     def work(self, part: Any) -> Any:
         from joblib.externals.loky.process_executor import BrokenProcessPool
 
         try:
-            return self._pool.submit(_work, part).result()
+            self._last = self._pool.submit(_work, part)
+            return self._last.result()
         except BrokenProcessPool as error:
             raise DiedError from error
         except pickle.PicklingError:
             with sent():
                 raise
+
+    def end(self) -> None:
+        """End the process, whatever it does."""
+        # Ended before the part is on its way, loky would print a traceback: a thread finds no part.
+        for _ in range(_MOMENTS):
+            if self._last is None or self._last.running() or self._last.done():
+                break
+            time.sleep(0.001)
+        self._pool.shutdown(kill_workers=True)
 
 
 # What this worker works with: made with the first part, so that what fails arrives as it is.

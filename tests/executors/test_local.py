@@ -7,16 +7,14 @@ import re
 import signal
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
-from pathlib import Path
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
 from refusals import refused
-from worked_parts import dying, naming_its_device, slow
+from worked_parts import dying, kill_worker, naming_its_device, slow
 
 from ssl_bench.executors import Executor, processes
 
@@ -75,24 +73,12 @@ def test_a_worker_that_cannot_even_start_is_said(monkeypatch: pytest.MonkeyPatch
         list(run(range(20)))
 
 
-def _kill_workers(after: float, ended: threading.Event) -> None:
-    """Kill the next worker of this process so many seconds after it appears."""
-    while not ended.wait(0.005):
-        children = Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
-        for child in children:
-            with suppress(OSError):
-                if b"popen_loky" in Path(f"/proc/{child}/cmdline").read_bytes():
-                    time.sleep(after)
-                    os.kill(int(child), signal.SIGKILL)
-                    return
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("after", [0.0, 0.1, 0.3])
 def test_a_worker_that_is_killed_as_it_starts_is_said(after: float) -> None:
     ended = threading.Event()
     with ThreadPoolExecutor(1) as killer, no_longer_than(60):
-        killer.submit(_kill_workers, after, ended)
+        killer.submit(kill_worker, after, ended)
         with refused("E_WORKER_DIED"), processes(2).open(Large()) as run:
             list(run(range(100)))
         ended.set()
