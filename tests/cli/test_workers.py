@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from command_line import Call
 from made_clips import make_vggss
+from protocol_files import few_trials
 from worked_parts import kill_worker
 
 from ssl_bench.analysis.evaluation import run_predict
@@ -96,6 +97,22 @@ class TestWhatWorkersDo:
             assert call(*TRAIN, "--seed", seed, "--out", alone).code == 0
             [weights] = content(alone, "*.safetensors")
             assert content(tmp_path / "both" / f"seed{seed}", "*.safetensors") == [weights]
+
+    def test_each_value_of_a_sweep_has_the_weights_of_one_alone(
+        self, call: Call, tmp_path: Path, workers: tuple[object, ...]
+    ) -> None:
+        (tmp_path / "few.toml").write_text(few_trials(4))
+        words = ("--model", "ogl-l1", "--protocol", tmp_path / "few.toml", "--values", "8,16")
+        command = ("sweep", "train-size", *words, *TRAIN[3:], "--json")
+        command = tuple(word for word in command if word != "--change=scenes=16")
+        made = []
+        for name, further in (("alone", ()), ("shared", workers)):
+            places = ("--weights-dir", tmp_path / name, "--out", tmp_path / f"{name}-sweep")
+            done = call(*command, *places, *further)
+            assert done.code == 0, done.err
+            made.append((done.out, content(tmp_path / name, "*.safetensors")))
+        assert made[0] == made[1]
+        assert len(made[0][1]) == 2
 
     def test_what_fails_in_a_worker_is_one_sentence(
         self, call: Call, tmp_path: Path, workers: tuple[object, ...]

@@ -173,6 +173,29 @@ def test_weights_of_a_seed_are_found_and_judged_together(
     assert {len(claim.differences) for claim in done.claims} == {2}
 
 
+def test_all_seeds_of_a_row_are_trained_together_but_those_that_are_there(
+    out: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shipped = ssl_bench.models.registry.load_baseline("ezvsl").shipped_weights("synth")
+    assert shipped is not None
+    trained: list[tuple[int, str]] = []
+
+    def train(_model: str, *, seed: int, out: Path, **_: object) -> None:
+        trained.append((seed, out.name))
+        out.mkdir(parents=True)
+        (out / "synth.safetensors").write_bytes(shipped[0].read_bytes())
+
+    monkeypatch.setattr("ssl_bench.training.run.train", train)
+    (tmp_path / "ezvsl-synth-seed2.safetensors").write_bytes(shipped[0].read_bytes())
+    table = load_table("mo2022:5")
+    rows = tuple(row for row in table.rows if row.id == "plain")
+    settings = Settings("synth", out, tmp_path, seeds=4, limit=4, may_train=True)
+    done = reproduce(table.model_copy(update={"rows": rows, "claims": ()}), Runs(settings))
+    # The weights of seed 0 ship.
+    assert trained == [(1, "ezvsl-synth-seed1"), (3, "ezvsl-synth-seed3")]
+    assert len(done.lines[0].cells[0].values) == 4
+
+
 def test_a_model_that_was_not_trained_for_a_world_is_missing_there(out: Path) -> None:
     table = load_table("senocak2023:1")
     rows = tuple(row for row in table.rows if row.id in ("hardpos", "coarse-to-fine"))
