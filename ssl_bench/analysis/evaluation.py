@@ -302,7 +302,7 @@ def run(
     options = replace(request.engine_options(progress), notify=told)
     replaced = [earlier_run(folder, run_files()) for _, folder in runs]
     written: list[Predicted] = []
-    with _parts_discarded(written), opened_folders(parts, request.overwrite) as fresh:
+    with _parts_discarded(written), _opened(parts, request.overwrite) as fresh:
         written += predict(localizer, fresh, options, load=loader(request), keep_parts=True)
         priors: dict[Path, dict[str, Path]] = {place: {} for _, place in fresh}
         if is_audio_visual(localizer):
@@ -391,7 +391,7 @@ def run_predict(
     localizer, runs, _ = open_runs(request, protocols)
     parts, media_notes = usable_runs(request, localizer, runs, progress)
     written: list[Predicted] = []
-    with _parts_discarded(written), opened_folders(parts, request.overwrite) as fresh:
+    with _parts_discarded(written), _opened(parts, request.overwrite) as fresh:
         notes: list[str] = []
         options = replace(request.engine_options(progress), notify=say or notes.append)
         written += predict(localizer, fresh, options, load=loader(request), keep_parts=True)
@@ -399,6 +399,16 @@ def run_predict(
         (trials, replace(each.moved(folder), media_notes=(*media_notes, *notes)))
         for (trials, folder), each in zip(parts, written, strict=True)
     ]
+
+
+@contextmanager
+def _opened(
+    runs: Sequence[tuple[TrialSet, Path]], overwrite: bool
+) -> Iterator[list[tuple[TrialSet, Path]]]:
+    """The same trials with empty folders, whose files are put into place afterwards."""
+    folders = [folder for _, folder in runs]
+    with opened_folders(folders, run_files(), overwrite=overwrite) as fresh:
+        yield [(trials, place) for (trials, _), place in zip(runs, fresh, strict=True)]
 
 
 @contextmanager

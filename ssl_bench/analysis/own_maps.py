@@ -22,6 +22,7 @@ from ssl_bench.analysis.run_folder import (
 from ssl_bench.engine.encode import EngineOptions, Progress
 from ssl_bench.engine.priors import require_own_names, shipped_priors
 from ssl_bench.errors import SslBenchError
+from ssl_bench.executors import HERE, Executor
 from ssl_bench.files import replaced_folder, sha256_of_file
 from ssl_bench.predictions import Predictions
 from ssl_bench.protocols.protocol import Protocol, load_dialect
@@ -29,6 +30,7 @@ from ssl_bench.scoring.checks import check_predictions, model_of, protocol_of, r
 from ssl_bench.scoring.overlap import OverlapScores, score_overlap
 from ssl_bench.scoring.results import read_result
 from ssl_bench.scoring.run import ScoringOptions, score_file
+from ssl_bench.scoring.scores import scoring_workers
 from ssl_bench.testsets.lists import read_clip_list
 from ssl_bench.trials.compositions import open_trials
 
@@ -50,6 +52,7 @@ class OwnMaps:
     overwrite: bool = False
     use_cache: bool = True
     jobs: int = 1
+    executor: Executor = HERE  # Who scores
 
 
 def score_own_maps(
@@ -58,12 +61,14 @@ def score_own_maps(
     progress: Progress = lambda _what, _done, _all: None,
     notify: Callable[[str], None] = lambda _stage: None,
     draw: Callable[[Evaluation], Iterable[Path]] = lambda _done: (),
+    say: Callable[[str], None] = lambda _note: None,
 ) -> tuple[Evaluation, OverlapScores | None]:
     """Score predictions beside what is reached without sound, and write a whole run folder.
 
     The folder holds what an evaluation's does, with a copy of the predictions, and of audio-blind
     ones where they lie beside them under the name that an evaluation gives them. `draw` may add
-    files. With a training list, the scores without the overlap are returned and written, too.
+    files; `say` is told of a worker that is lost while others go on. With a training list, the
+    scores without the overlap are returned and written, too.
 
     Raises
     ------
@@ -97,18 +102,23 @@ def score_own_maps(
             notify("localizing without sound")
             options = EngineOptions(jobs=asked.jobs, progress=progress, use_cache=asked.use_cache)
             priors, note = shipped_priors(trials, fresh, options)
-        scored = score_file(
-            checked,
-            trials,
-            vision_only=vision_only,
-            priors={**priors, **asked.without},
-            conventions=conventions,
-            options=ScoringOptions(
-                partial=asked.partial, jobs=asked.jobs, notify=notify, use_cache=asked.use_cache
-            ),
-            card=card,
-            is_deaf=is_deaf and card is not None and card["name"] != "oracle",
-        )
+        with scoring_workers(asked.executor, say) as workers:
+            scored = score_file(
+                checked,
+                trials,
+                vision_only=vision_only,
+                priors={**priors, **asked.without},
+                conventions=conventions,
+                options=ScoringOptions(
+                    partial=asked.partial,
+                    jobs=asked.jobs,
+                    notify=notify,
+                    use_cache=asked.use_cache,
+                    workers=workers,
+                ),
+                card=card,
+                is_deaf=is_deaf and card is not None and card["name"] != "oracle",
+            )
         if note is not None and scored.result.priors_note is not None:
             told = scored.result.model_copy(update={"priors_note": note})
             scored = replace(scored, result=told)

@@ -14,7 +14,6 @@ from ssl_bench.scoring.overlap import OverlapScores
 from ssl_bench.scoring.results import Result, read_result, write_result
 from ssl_bench.scoring.run import Scored
 from ssl_bench.scoring.score_file import SCORES, write_scores
-from ssl_bench.trials.trial_set import TrialSet
 
 PREDICTIONS, VISION_ONLY = "predictions.npz", "vision_only.npz"
 OVERLAP, SHEET = "overlap.json", "trials.png"
@@ -25,23 +24,18 @@ TAKEN = "E_RUN_EXISTS"
 
 @contextmanager
 def opened_folders(
-    runs: Sequence[tuple[TrialSet, Path]], overwrite: bool
-) -> Iterator[list[tuple[TrialSet, Path]]]:
-    """The same trials with empty folders, whose files are put into place afterwards.
+    folders: Sequence[Path], files: Sequence[str], *, overwrite: bool
+) -> Iterator[list[Path]]:
+    """Empty folders, whose `files` are put into the place of those of `folders` afterwards.
 
     One that another run has filled meanwhile keeps the others from nothing; SslBenchError
     (:data:`TAKEN`) names the folder beside it that has this run's files.
     """
     with ExitStack() as stack:
-        own = [stack.enter_context(ExitStack()) for _ in runs]
+        own = [stack.enter_context(ExitStack()) for _ in folders]
         yield [
-            (
-                trials,
-                each.enter_context(
-                    replaced_folder(folder, run_files(), overwrite=overwrite, keep=True)
-                ),
-            )
-            for each, (trials, folder) in zip(own, runs, strict=True)
+            each.enter_context(replaced_folder(folder, files, overwrite=overwrite, keep=True))
+            for each, folder in zip(own, folders, strict=True)
         ]
         failed: list[OSError] = []
         for each in own:

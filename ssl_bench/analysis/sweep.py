@@ -148,7 +148,8 @@ def sweep(asked: Asked) -> Sweep:
         raise SweepError(
             "one value is no sweep", code="E_SWEEP_VALUES", remedy="give two different ones or more"
         )
-    points = tuple(kinds[named]())
+    with asked.request.executor.held():
+        points = tuple(kinds[named]())
     return Sweep(
         setting=setting,
         model=work.model,
@@ -257,6 +258,7 @@ class _Work:
         """A model trained with several values of a field of its recipe."""
         trained, request = self.trained, self.asked.request
         trained.check(self.asked.values)
+        trained.train_due(self.asked.values, request.executor)
         for text in self.asked.values:
             weights, variant = trained.weights(text), trained.plan.variant
             with temporary_folder() as scratch:

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
 from ssl_bench.analysis.sweep_request import SweepError, Training
 from ssl_bench.engine.encode import Progress
 from ssl_bench.errors import DataError, SslBenchError
+from ssl_bench.executors import Executor
 from ssl_bench.protocols.protocol import load_protocol
 from ssl_bench.schemas import value_of
 from ssl_bench.testsets import is_embedded
 from ssl_bench.testsets.audit import names_of
 from ssl_bench.training.data import MADE_BY_CODE, EmbeddedWorld, TrainingData
 from ssl_bench.training.folder import HeldOut
-from ssl_bench.training.hardware import Hardware
+from ssl_bench.training.hardware import Accelerator, Hardware
 from ssl_bench.training.neighbours import NeighbourFiles
 from ssl_bench.training.recipe import TrainingRecipe, architecture_changes, changed_recipe
 from ssl_bench.training.record import read_record
@@ -120,6 +121,28 @@ class TrainedValues:
     def _due(self, texts: Sequence[str]) -> list[str]:
         """Values whose weights are to be trained."""
         return [text for text in texts if not self._file(text).is_file()]
+
+    def train_due(self, texts: Sequence[str], executor: Executor) -> None:
+        """Train what is missing with the workers of an executor, a value each.
+
+        Raises as :meth:`weights` does, and SslBenchError if a worker dies.
+        """
+        devices = (self.training.accelerator,) if executor.kind == "ray" else ()
+        due = self._due(texts)
+        if not due:
+            return
+        alone = replace(self, progress=_silent, notify=_silent)
+        workers = min(executor.workers, len(due))
+        opened = replace(executor, workers=workers, devices=devices).open(
+            partial(_trainer, alone),
+            here=partial(_trainer, self),
+            name=lambda text: f"training with {self.setting} {text}",
+            notify=self.notes.append,
+        )
+        with opened as run:
+            for done, (_, notes) in enumerate(run(due), start=1):
+                self.notes += [note for note in notes if note not in self.notes]
+                self.progress("trainings", done, len(due))
 
     def weights(self, text: str) -> Path:
         """The weights file of one value, which is trained if it is not there.
@@ -258,8 +281,25 @@ class TrainedValues:
         label = self.trials.protocol.label
         if not self._scored_may_be_trained_on or not path.is_file():
             return
-        if label not in read_record(path).checked_against:
-            self.notes.append(
-                f"{path.parent}: the names of the training clips were not, or could not be, "
-                f"compared with those of {label}, which are scored"
-            )
+        note = (
+            f"{path.parent}: the names of the training clips were not, or could not be, compared "
+            f"with those of {label}, which are scored"
+        )
+        if label not in read_record(path).checked_against and note not in self.notes:
+            self.notes.append(note)
+
+
+def _silent(*_told: object) -> None:
+    """Tell nobody."""
+
+
+def _trainer(values: TrainedValues, device: str | None) -> Callable[[str], Sequence[str]]:
+    if device is not None:  # Of a Ray worker, which has one GPU or none
+        accelerator: Accelerator = "cuda" if device == "cuda" else "cpu"
+        values = replace(values, training=replace(values.training, accelerator=accelerator))
+
+    def work(text: str) -> Sequence[str]:
+        values.weights(text)
+        return values.notes
+
+    return work

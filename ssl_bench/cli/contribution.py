@@ -109,9 +109,8 @@ def contribution(**given: Any) -> None:
         from ssl_bench.analysis.contribution.document import write_contribution
         from ssl_bench.analysis.contribution.other_sounds import OTHER_SOUNDS
         from ssl_bench.analysis.contribution.run import contribution_of_files, measure_contribution
-        from ssl_bench.analysis.run_folder import require_new, run_files
+        from ssl_bench.analysis.run_folder import opened_folders, require_new, run_files
         from ssl_bench.figures.contribution import draw_contribution
-        from ssl_bench.files import replaced_folder
         from ssl_bench.scoring.score_file import write_scores
 
         figures = (f"contribution.{ending}" for ending in FORMATS)
@@ -119,7 +118,7 @@ def contribution(**given: Any) -> None:
         own = (*names, *figures, *run_files(), *maps)
         require_new(folder, own, overwrite=given["overwrite"])
         settings = {name: given[name] for name in ("protocol", "measure", "seed")}
-        with replaced_folder(folder, own, overwrite=given["overwrite"], keep=True) as fresh:
+        with opened_folders([folder], own, overwrite=given["overwrite"]) as [fresh]:
             if model is not None:
                 request = request_of({**given, "out": fresh})
                 measured = measure_contribution(

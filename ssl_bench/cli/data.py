@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -23,11 +23,14 @@ from ssl_bench.cli.options import (
     choice_option,
     count_option,
     data_option,
+    executor_of,
+    executor_option,
     jobs_option,
     json_option,
     protocol_option,
 )
 from ssl_bench.cli.prepare import prepare
+from ssl_bench.cli.terminal import say as note
 from ssl_bench.cli.terminal import show as say
 from ssl_bench.progress import progress_bars
 
@@ -118,6 +121,7 @@ def layout(name: str, data: Path | None) -> None:
 @data_option
 @json_option
 @jobs_option
+@executor_option("Processes (or Ray workers) that decode, in place of those of --jobs.")
 @click.option("--no-decode", is_flag=True, help="Look at the headers of files only.")
 @click.option(
     "--videos",
@@ -136,6 +140,7 @@ def verify(
     videos: bool | None,
     out: Path | None,
     show_all: bool,
+    **workers: Any,
 ) -> None:
     """List what is there of test set NAME, what is missing and what is corrupt.
 
@@ -149,14 +154,14 @@ def verify(
     from ssl_bench.testsets import definition, folder_of
     from ssl_bench.testsets.folder import FolderDefinition
 
+    executor = executor_of(workers)
     declared = definition(name, data)
     folder = folder_of(declared, data)
     with progress_bars(quiet=as_json) as (progress, _):
         if isinstance(declared, FolderDefinition):
             tell = partial(progress, "checking files")
-            findings = declared.verify(
-                folder, CheckOptions(not no_decode, jobs, tell), videos=videos
-            )
+            options = CheckOptions(not no_decode, jobs, tell, executor, note)
+            findings = declared.verify(folder, options, videos=videos)
         else:
             findings = declared.verify(folder)
     counts = Counter[str](finding.level for finding in findings)

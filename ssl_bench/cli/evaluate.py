@@ -34,6 +34,7 @@ from ssl_bench.cli.options import (
 from ssl_bench.cli.result_tables import show_evaluations, table_options
 from ssl_bench.cli.terminal import (
     plain_table,
+    say,
     show,
     show_notes,
     unbroken,
@@ -92,7 +93,7 @@ def evaluate(**given: Any) -> None:
             progress=progress,
             notify=notify,
             draw=lambda each: draw_run(each, given["pictured"], notify),
-            say=_say,
+            say=say,
         )
     for each in done:
         if each.replaced:
@@ -128,7 +129,7 @@ def predict(**given: Any) -> None:
     with progress_bars() as (progress, _):
         from ssl_bench.analysis.evaluation import run_predict
 
-        done = run_predict(*_request(given), progress=progress, say=_say)
+        done = run_predict(*_request(given), progress=progress, say=say)
     show_notes(done[0][1].media_notes)
     if given["weights"] is not None and done:
         from ssl_bench.predictions import open_predictions
@@ -157,10 +158,6 @@ def predict(**given: Any) -> None:
             why = "" if given["limit"] else ", whose image or sound is unusable"
             trials += f" ({row['left_out']:,} left out{why})"
         show(f"Wrote maps of {trials}: {', '.join(map(unbroken, row['files']))}")
-
-
-def _say(note: str) -> None:
-    click.echo(f"{note}.", err=True)  # Above the bars
 
 
 def _check_device(given: dict[str, Any]) -> None:

@@ -16,13 +16,15 @@ from ssl_bench.cli.exit_codes import FAULTS_FOUND
 from ssl_bench.cli.options import (
     board_option,
     data_option,
+    executor_of,
+    executor_option,
     jobs_option,
     json_option,
     may_begin,
     new_board_option,
     protocols_option,
 )
-from ssl_bench.cli.terminal import show, unbroken
+from ssl_bench.cli.terminal import say, show, unbroken
 
 if TYPE_CHECKING:
     from ssl_bench.leaderboard.board import Board
@@ -130,6 +132,7 @@ def build(
 @protocols_option
 @click.option("--no-pages", is_flag=True, help="Do not build the pages.")
 @jobs_option
+@executor_option("Processes (or Ray workers) that score, in place of those of --jobs.")
 @json_option
 def check(
     board: Path | None,
@@ -144,6 +147,7 @@ def check(
     no_pages: bool,
     jobs: int,
     as_json: bool,
+    **workers: Any,
 ) -> None:
     """Check what was submitted, score it again, compare, and build the pages.
 
@@ -159,7 +163,13 @@ def check(
     from ssl_bench.site.build import build_site
 
     root = default_board() if board is None else board
-    options = AssessOptions(data=data, copies=predictions, use_cache=changed_only, jobs=jobs)
+    options = AssessOptions(
+        data=data,
+        copies=predictions,
+        use_cache=changed_only,
+        jobs=jobs,
+        executor=executor_of(workers),
+    )
     with progress_bars(quiet=as_json) as (progress, notify):
         read = read_board(
             root,
@@ -168,6 +178,7 @@ def check(
             folders=_folders(protocols, data),
             slugs=entries or None,
             progress=progress,
+            notify=say,
         )
         no_pages = no_pages or bool(entries or protocols)
         wrong = [each for each in read.findings if each.level == "wrong"]

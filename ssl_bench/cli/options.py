@@ -184,6 +184,22 @@ cache_option = click.option(
 sheet_option = count_option(
     "--sheet", 6, "Trials in the picture sheet; 0 for none.", "pictured", least=0, most=200
 )
+
+
+def workers_option(text: str) -> _Decorator[Any]:
+    """``--workers``, which does what `text` says."""
+    return count_option("--workers", 1, text, most=MAX_WORKERS)
+
+
+def executor_option(workers: str) -> _Decorator[Any]:
+    """``--workers``, ``--executor`` and ``--address``: where the parts of a task are worked on."""
+    return together(workers_option(workers), _kind_options)
+
+
+_kind_options = together(
+    choice_option("--executor", ("processes", "ray"), "What runs several workers."),
+    click.option("--address", metavar="HOST:PORT", help="Ray cluster. Default: one started here."),
+)
 device_options = together(
     click.option(
         "--device",
@@ -194,14 +210,11 @@ device_options = together(
         "with commas between: a process on each. The result says so.",
     ),
     choice_option("--precision", ("32", "bf16", "16"), "Bits in which networks multiply."),
-    count_option(
-        "--workers", 1, "Processes (or Ray workers) that run the model.", most=MAX_WORKERS
-    ),
+    workers_option("Processes (or Ray workers) that run the model."),
 )
 executor_options = together(
     device_options,
-    choice_option("--executor", ("processes", "ray"), "What runs several workers."),
-    click.option("--address", metavar="HOST:PORT", help="Ray cluster. Default: one started here."),
+    _kind_options,
     click.option(
         "--parts",
         metavar="DIR|URL",
@@ -357,15 +370,16 @@ def require_label_each(labels: Sequence[str], count: int) -> None:
         raise click.UsageError(f"--label names each run: {count} runs, {len(labels)} labels")
 
 
-def _executor_of(given: Mapping[str, Any]) -> Executor:
+def executor_of(given: Mapping[str, Any]) -> Executor:
+    """The executor that a command was asked for; on its devices, where it asks for some."""
     from ssl_bench.executors import Executor, processes
 
     workers, kind = given["workers"], given.get("executor", "processes")
     if given.get("address") is not None and kind != "ray":
         raise click.UsageError("--address belongs to --executor ray")
-    devices = tuple(given["device"].split(","))
+    devices = tuple(given["device"].split(",")) if "device" in given else ()
     if kind == "processes":
-        if len(devices) == 1:
+        if len(devices) <= 1:
             return processes(workers)
         return Executor("processes", max(workers, len(devices)), devices)
     return Executor("ray", workers, devices, given["address"])
@@ -384,7 +398,7 @@ def request_of(given: Mapping[str, Any]) -> Request:
     if given.get("resample"):
         named["settings"] = {**named["settings"], "resample": True}
     if "workers" in given:
-        named["executor"] = _executor_of(given)
+        named["executor"] = executor_of(given)
         named["device"] = given["device"].partition(",")[0]
     dtype = "float16" if given.get("float16") else "float32"
     return Request(**{**named, "alpha": alpha, "folder": given["out"], "dtype": dtype})

@@ -6,7 +6,7 @@ import sys
 import textwrap
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -20,6 +20,8 @@ from ssl_bench.cli.options import (
     choice_option,
     count_option,
     data_option,
+    executor_of,
+    executor_options,
     jobs_option,
     json_option,
     limit_option,
@@ -73,6 +75,7 @@ if TYPE_CHECKING:
 @click.option("--latex", type=FILE, help="Also write the tables as LaTeX.")
 @limit_option
 @jobs_option
+@executor_options
 @json_option
 def reproduce(
     table: str | None,
@@ -88,13 +91,14 @@ def reproduce(
     limit: int | None,
     jobs: int,
     as_json: bool,
+    **given: Any,
 ) -> None:
     """Run a table of a paper again, beside its printed figures; without one, list the tables.
 
     Each row says whether it reproduces (with full: every printed figure within the measured 95 %
     interval), or what is missing. The small worlds have figures of their own; there, claims are
     judged: one holds if the better row scores higher with every seed, and most intervals of the
-    paired difference exclude zero.
+    paired difference exclude zero. Weights are trained on the processor, whatever --device is.
     """
     from ssl_bench.library.reproducing import reproduce as run
     from ssl_bench.reproduction.grids import write_reproductions
@@ -118,6 +122,10 @@ def reproduce(
             out=out,
             limit=limit,
             jobs=jobs,
+            device=given["device"].partition(",")[0],
+            precision=given["precision"],
+            executor=executor_of(given),
+            parts=given["parts"],
             tell=(progress, notify),
         )
     forms: dict[Form, Path | None] = {"markdown": markdown, "csv": csv, "latex": latex}

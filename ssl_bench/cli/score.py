@@ -19,6 +19,8 @@ from ssl_bench.cli.options import (
     PATH,
     cache_option,
     data_option,
+    executor_of,
+    executor_option,
     jobs_option,
     json_option,
     log_option,
@@ -33,6 +35,7 @@ from ssl_bench.cli.terminal import (
     columns_of_screen,
     first_that_fits,
     plain_table,
+    say,
     show,
     with_interval,
 )
@@ -80,6 +83,7 @@ if TYPE_CHECKING:
 @overwrite_option
 @cache_option
 @jobs_option
+@executor_option("Processes (or Ray workers) that score, a share of the trials each.")
 @json_option
 @table_options
 @sheet_option
@@ -105,10 +109,11 @@ def score(**given: Any) -> None:
         tracker = given["tracker"] and require_tracker(given["tracker"])
         named = {each.name: given[each.name] for each in fields(OwnMaps) if each.name in given}
         done, overlap = score_own_maps(
-            OwnMaps(**{**named, "folder": given["out"]}),
+            OwnMaps(**{**named, "folder": given["out"], "executor": executor_of(given)}),
             progress=progress,
             notify=notify,
             draw=lambda each: draw_run(each, given["pictured"], notify),
+            say=say,
         )
     if done.replaced:
         click.echo(f"Replaced {done.replaced} in {done.folder}.", err=True)
@@ -161,14 +166,18 @@ def _score_under_all(given: dict[str, Any]) -> None:
         )
         from ssl_bench.scoring.dialects import dialect_table, dialects_for
         from ssl_bench.scoring.run import ScoringOptions, under_dialect
+        from ssl_bench.scoring.scores import scoring_workers
         from ssl_bench.trials.compositions import open_trials
 
-        options = ScoringOptions(partial=given["partial"], jobs=given["jobs"], notify=notify)
         trials = open_trials(given["protocol"] or protocol_of(given["predictions"]), given["data"])
-        checked = check_predictions(given["predictions"], trials, partial=options.partial)
+        checked = check_predictions(given["predictions"], trials, partial=given["partial"])
         model = checked.meta.model
         usable, without = dialects_for(trials.protocol, model)
-        table = dialect_table(checked, trials, usable, options)
+        with scoring_workers(executor_of(given), say) as workers:
+            options = ScoringOptions(
+                partial=given["partial"], jobs=given["jobs"], notify=notify, workers=workers
+            )
+            table = dialect_table(checked, trials, usable, options)
         strict = [name for name in usable if takes_probabilities(load_dialect(name))]
         conventions = [trials.protocol.under(load_dialect(name)) for name in strict[:1]]
         beyond = sum(maps_beyond(checked, under_dialect(trials, each)) for each in conventions)

@@ -16,8 +16,8 @@ from ssl_bench.cli.options import (
     FOLDER,
     PATH,
     data_option,
-    device_options,
     dialect_option,
+    executor_options,
     format_option,
     jobs_option,
     json_option,
@@ -85,7 +85,7 @@ alpha        weight of the audio-visual map beside an object prior; maps are
 threshold    what maps are cut at, under a dialect that cuts them at a value
 top          classes whose saliency is combined (gradcam)
 dimension    dimension of the shared space; trains each
-train-size   number of scenes of the embedded world, or of clips of your folder
+train-size   number of scenes of the embedded world, or of clips of a folder
              (--training-data), the smaller among the larger; trains each
 option.NAME  any option of the model
 change.NAME  any field of its training recipe, as train --change; trains each
@@ -153,7 +153,7 @@ change.NAME  any field of its training recipe, as train --change; trains each
 @image_trunk_option
 @neighbours_options
 @accelerator_option
-@device_options
+@executor_options
 @format_option
 @json_option
 def sweep(

@@ -53,6 +53,11 @@ def plain_streams() -> Iterator[None]:
         sys.stdout, sys.stderr = before
 
 
+def say(note: str) -> None:
+    """Print a note on standard error, above the bars, as a sentence."""
+    click.echo(f"{note}.", err=True)
+
+
 def print_json(content: Any) -> None:
     """Print one JSON document."""
     click.echo(json.dumps(content, indent=1, ensure_ascii=False))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,12 +21,14 @@ from ssl_bench.cli.options import (
     PATH,
     choice_option,
     count_option,
+    executor_of,
+    executor_option,
     format_option,
     json_option,
     overwrite_option,
     resample_option,
 )
-from ssl_bench.cli.terminal import show, unbroken
+from ssl_bench.cli.terminal import say, show, unbroken
 from ssl_bench.cli.training_options import (
     accelerator_option,
     change_option,
@@ -40,6 +43,7 @@ from ssl_bench.progress import progress_bars
 
 if TYPE_CHECKING:
     from ssl_bench.training.record import TrainingRecord
+    from ssl_bench.training.run import Plan
     from ssl_bench.training.run_state import Progress, Step
 
 _MADE_BY_CODE = ("synth", "collage")
@@ -124,7 +128,7 @@ _LINE_SECONDS = 60.0
 @count_option(
     "--jobs", 0, "Processes that read ahead. Does not change results.", least=0, most=MAX_WORKERS
 )
-@count_option("--workers", 1, "Processes that train, a seed each.", most=MAX_WORKERS)
+@executor_option("Processes (or Ray workers) that train, a seed each.")
 @click.option(
     "--save-every",
     type=click.IntRange(min=1),
@@ -154,11 +158,12 @@ def train(**given: Any) -> None:
     seeds = given["seeds"] or (None,)
     if len(set(seeds)) < len(seeds):
         raise click.UsageError("a seed is given twice")
-    if len(seeds) > 1 and given["devices"] * given["nodes"] > 1:
-        raise click.UsageError("several seeds need one device each: leave out --devices, --nodes")
+    on_ray = given["executor"] == "ray"
+    if (len(seeds) > 1 or on_ray) and given["devices"] * given["nodes"] > 1:
+        which = "workers on Ray have" if on_ray else "several seeds need"
+        raise click.UsageError(f"{which} one device each: leave out --devices, --nodes")
     as_json = given["as_json"]
     with progress_bars(quiet=as_json) as (progress, _):
-        from ssl_bench.executors import processes
         from ssl_bench.training.hardware import is_first_process
 
         lines = _Lines(shown=not (as_json or sys.stderr.isatty()) and is_first_process())
@@ -168,58 +173,84 @@ def train(**given: Any) -> None:
                 progress(step.stage, step.done, step.total, _detail(step))
             lines.tell(step)
 
-        workers = processes(min(given["workers"], len(seeds))).open(
+        workers = executor_of({**given, "workers": min(given["workers"], len(seeds))})
+        if on_ray:
+            for seed in seeds:
+                _planned(given, seed)  # What is wrong with it need not wait for a cluster
+            workers = replace(workers, devices=(given["accelerator"],))
+        made: dict[int, _Made] = {}
+        opened = workers.open(
             partial(_trainer, given, None),
             here=partial(_trainer, given, tell),
-            name=lambda seed: f"seed {seed}",
+            name=lambda seed: "the training" if seed is None else f"seed {seed}",
+            notify=say,
         )
-        with workers as run:
-            made = dict(run(seeds))
+        with opened as run:
+            for place, each in run(seeds):
+                made[place] = each
+                if on_ray:
+                    progress("seeds", len(made), len(seeds))
     if is_first_process():
         found = [made[place] for place in range(len(seeds))]
+        for note in found[0].notes if on_ray else ():
+            click.echo(note, err=True)
         if as_json:
             from ssl_bench.cli.documents import print_documents
 
-            print_documents("train", [record for record, _ in found])
+            print_documents("train", [each.record for each in found])
             return
-        for record, folder in found:
-            show(_summary(record, folder))
+        for each in found:
+            show(_summary(each.record, each.folder))
+
+
+@dataclass(frozen=True)
+class _Made:
+    """What training with one seed made, and what to say of its data."""
+
+    record: TrainingRecord
+    folder: Path
+    notes: tuple[str, ...]
+
+
+def _planned(given: dict[str, Any], seed: int | None) -> Plan:
+    from ssl_bench.training.run import plan_training
+
+    made = given["data"] if given["data"] in _MADE_BY_CODE else None
+    return plan_training(
+        given["model"], variant=given["variant"], seed=seed, data=made, changes=given["changes"]
+    )
 
 
 def _trainer(
-    given: dict[str, Any], tell: Progress | None, _device: str | None
-) -> Callable[[int | None], tuple[TrainingRecord, Path]]:
+    given: dict[str, Any], tell: Progress | None, device: str | None
+) -> Callable[[int | None], _Made]:
+    if device is not None:  # Of a Ray worker, which has one GPU or none
+        given = {**given, "accelerator": device}
     return partial(_train_one, given, tell)
 
 
-def _train_one(
-    given: dict[str, Any], tell: Progress | None, seed: int | None
-) -> tuple[TrainingRecord, Path]:
+def _train_one(given: dict[str, Any], tell: Progress | None, seed: int | None) -> _Made:
     """Train with one seed; notes are printed beside progress."""
     from ssl_bench.training.hardware import Hardware, is_first_process
     from ssl_bench.training.neighbours import NeighbourFiles
-    from ssl_bench.training.run import plan_training
     from ssl_bench.training.run import train as run
     from ssl_bench.training.sources import FolderChoices, open_training_data
 
     neighbours = neighbour_files(given)
     on_folder = given["data"] not in _MADE_BY_CODE
-    made = None if on_folder else given["data"]
     changes = given["changes"]
-    plan = plan_training(
-        given["model"], variant=given["variant"], seed=seed, data=made, changes=changes
-    )
+    plan = _planned(given, seed)
     choices = FolderChoices(**{name: given[name] for name in _OF_FOLDERS})
     resample = given["resample"] or bool(changes.get("resample"))
     source = open_training_data(given["data"], plan, choices, resample=resample, progress=tell)
-    if tell is not None and on_folder and is_first_process():
-        if given["variant"] is None:
-            click.echo(f"variant: {plan.variant}; --variant NAME takes another", err=True)
-        for note in source.notes:
-            click.echo(note, err=True)
-        if not given["held_out"]:
-            remark = "nothing was checked; --held-out PROTOCOL refuses clips of a test set"
-            click.echo(f"held out: {remark}", err=True)
+    notes = list(source.notes) if on_folder else []
+    if on_folder and given["variant"] is None:
+        notes.insert(0, f"variant: {plan.variant}; --variant NAME takes another")
+    if on_folder and not given["held_out"]:
+        remark = "nothing was checked; --held-out PROTOCOL refuses clips of a test set"
+        notes.append(f"held out: {remark}")
+    for note in notes if tell is not None and is_first_process() else ():
+        click.echo(note, err=True)
     name = f"{given['model']}-{source.name}-seed{plan.seed}"
     folder: Path = given["out"] or Path("trained") / name
     if given["out"] is not None and len(given["seeds"]) > 1:
@@ -239,7 +270,7 @@ def _train_one(
         hardware=Hardware(**{name: given[name] for name in names}, workers=given["jobs"]),
         progress=tell,
     )
-    return record, folder
+    return _Made(record, folder, tuple(notes))
 
 
 def _detail(step: Step) -> str:

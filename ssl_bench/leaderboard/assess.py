@@ -12,7 +12,7 @@ from pathlib import Path
 from weakref import finalize
 
 from ssl_bench.errors import DataError, LeaderboardError, PredictionsError, SslBenchError
-from ssl_bench.executors import processes
+from ssl_bench.executors import HERE, Executor, processes
 from ssl_bench.files import (
     cache_folder,
     digest_of_code,
@@ -262,12 +262,15 @@ class AssessOptions:
         Whether what was computed before from the same files, by the same code, is taken.
     jobs
         Processes.
+    executor
+        Who scores in place of these processes, where it is more than this one.
     """
 
     data: Path | None = None
     copies: Path | None = None
     use_cache: bool = True
     jobs: int = 1
+    executor: Executor = HERE
 
 
 @dataclass(frozen=True)
@@ -297,8 +300,12 @@ def assess_all(
     submissions: Sequence[Submission],
     options: AssessOptions,
     progress: Callable[[str, int, int], None] = lambda _what, _done, _all: None,
+    notify: Notify = lambda _note: None,
 ) -> list[Assessed]:
-    """Assess submissions in several processes, each of which opens few protocols."""
+    """Assess submissions with several workers, each of which opens few protocols.
+
+    `notify` is told, in a sentence, of a worker that is lost while others go on.
+    """
     known = {}
     for each in submissions if options.use_cache else ():
         with suppress(NotAtHandError):
@@ -307,9 +314,12 @@ def assess_all(
                 known[each.path] = assess(each, options)
     due = [each for each in submissions if each.path not in known]
 
-    alone = options.jobs == 1 or len(due) < 2
-    parts = [[each] for each in due] if alone else list(_parts(due, options.jobs))
-    with processes(1 if alone else options.jobs).open(partial(_assessor, options)) as run:
+    executor = options.executor if options.executor != HERE else processes(options.jobs)
+    if not due or (executor.kind == "processes" and len(due) == 1):
+        executor = HERE
+    alone = executor.workers == 1
+    parts = [[each] for each in due] if alone else list(_parts(due, executor.workers))
+    with executor.open(partial(_assessor, options), name=_called, notify=notify) as run:
         for _, some in run(parts):
             known.update((done.submission.path, done) for done in some)
             progress("entries", len(known), len(submissions))
@@ -335,6 +345,10 @@ def _parts(due: Sequence[Submission], jobs: int) -> Iterator[list[Submission]]:
             cut.append([found[place : place + size] for place in range(0, len(found), size)])
         for row in zip_longest(*cut):
             yield from filter(None, row)
+
+
+def _called(some: Sequence[Submission]) -> str:
+    return f"scoring {', '.join(each.path for each in some)}"
 
 
 def _assessor(

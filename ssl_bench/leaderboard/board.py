@@ -242,6 +242,7 @@ def read_board(
     folders: Collection[str] | None = None,
     slugs: Collection[str] | None = None,
     progress: Callable[[str, int, int], None] = lambda _what, _done, _all: None,
+    notify: Callable[[str], None] = lambda _note: None,
 ) -> Board:
     """Read a board, score every submission or take its lock, and name what is wrong.
 
@@ -256,6 +257,8 @@ def read_board(
     folders, slugs
         Protocol folders to read, and entries to score; None for all. What is wrong elsewhere is not
         named then, and ranks are those among the entries that were scored.
+    notify
+        Told, in a sentence, of a worker that is lost while others go on.
 
     Raises
     ------
@@ -277,7 +280,7 @@ def read_board(
         findings += untraced(root, submissions, find_submissions(trusted, folders)[0])
     asked = [each for each in sound if slugs is None or each.slug in slugs]
     present = [each for each in asked if each.withdrawn is None]
-    assessed = assess_all(present, settings, progress)
+    assessed = assess_all(present, settings, progress, notify)
     kept: dict[str, list[Entry]] = {}
     unscored: dict[str, list[tuple[Submission, str]]] = {each.folder: [] for each in asked}
     proven = set()

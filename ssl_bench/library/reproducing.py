@@ -5,9 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+from pydantic import InstanceOf
+
 from ssl_bench.arguments import AnyPath, checked_arguments
 from ssl_bench.engine.encode import Progress
+from ssl_bench.engine.store import is_address
+from ssl_bench.executors import HERE, Executor
 from ssl_bench.library.given import path_of
+from ssl_bench.models.devices import Precision
 from ssl_bench.progress import progress_bars
 from ssl_bench.reproduction.document import Reproduction
 from ssl_bench.reproduction.reproduce import reproduce as run
@@ -27,6 +32,10 @@ def reproduce(
     out: AnyPath = "runs/reproduce",
     limit: int | None = None,
     jobs: int = 2,
+    device: str | None = None,
+    precision: Precision = "32",
+    executor: InstanceOf[Executor] = HERE,
+    parts: AnyPath | None = None,
     tell: tuple[Progress, Callable[[str], None]] | None = None,
     progress: bool = False,
 ) -> list[Reproduction]:
@@ -53,6 +62,9 @@ def reproduce(
         Answer the trials of the first images only; the result is partial.
     jobs
         Threads that read and score.
+    device, precision, executor, parts
+        Where, how and by whom models are run, as :func:`ssl_bench.evaluate` has it; the result says
+        so. Weights are trained on the processor.
     tell
         Called with the progress and with each stage; None for bars where `progress` is true.
     progress
@@ -66,7 +78,8 @@ def reproduce(
     Raises
     ------
     SslBenchError
-        If there is no such table. A row that cannot be run is no error: it says why.
+        If there is no such table, the device is not there, or a worker dies. A row that cannot be
+        run is no error: it says why.
 
     Examples
     --------
@@ -87,8 +100,13 @@ def reproduce(
             out=Path(out),
             limit=limit,
             jobs=jobs,
+            device=device,
+            precision=precision,
+            executor=executor,
+            parts=parts if isinstance(parts, str) and is_address(parts) else path_of(parts),
             progress=show,
             notify=notify,
         )
-        runs = Runs(settings)
-        return [run(each, runs) for each in tables]
+        with executor.held():
+            runs = Runs(settings)
+            return [run(each, runs) for each in tables]

@@ -23,7 +23,7 @@ from typing import Literal
 import numpy as np
 
 from ssl_bench.errors import DataError, MediaError, Problem
-from ssl_bench.executors import processes
+from ssl_bench.executors import HERE, Executor, processes
 from ssl_bench.files import cache_folder, digest_of_code, write_text
 from ssl_bench.media.audio import examine_audio, probe_audio
 from ssl_bench.media.image import examine_image, probe_image
@@ -100,11 +100,17 @@ class CheckOptions:
         How many processes decode, where there is much to do.
     progress
         Called with how many are done and how many there are.
+    executor
+        Who decodes in place of these processes, where it is more than this one.
+    notify
+        Told, in a sentence, of a worker that is lost while others go on.
     """
 
     decode: bool = True
     jobs: int = 1
     progress: Callable[[int, int], object] | None = None
+    executor: Executor = HERE
+    notify: Callable[[str], None] = lambda _note: None
 
 
 def check_media(
@@ -227,18 +233,21 @@ def _read(
     files: Sequence[tuple[Kind, Path]], options: CheckOptions
 ) -> Iterator[tuple[Sequence[tuple[Kind, Path]], list[Facts]]]:
     """Facts about files, batch by batch as they come; this process reads beside any others."""
+    executor = options.executor if options.executor != HERE else processes(options.jobs)
     batches = [files[start : start + _BATCH] for start in range(0, len(files), _BATCH)]
     alone, began = 0, monotonic()
-    while alone < len(batches):
+    # A cluster was asked for, and may have the files nearer.
+    while alone < len(batches) and executor.kind != "ray":
         spent = monotonic() - began
         left = spent * (len(batches) - alone) / max(1, alone)
-        if options.jobs > 1 and spent > _TRIED and left > _ALONE:
+        if executor.workers > 1 and spent > _TRIED and left > _ALONE:
             break
         yield batches[alone], _read_batch(batches[alone], options.decode)
         alone += 1
     rest = batches[alone:]
     if rest:
-        with processes(options.jobs).open(partial(_reader, options.decode), name=_named) as run:
+        reader = partial(_reader, options.decode)
+        with executor.open(reader, name=_named, notify=options.notify) as run:
             for place, facts in run(rest):
                 yield rest[place], facts
 

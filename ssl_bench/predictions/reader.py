@@ -92,6 +92,11 @@ class Predictions(Shown):
         self.question = question
         self.missing = tuple(missing)
         self._parts = tuple(parts)
+        self._sent = False
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What another process gets, on a machine where this path may lead to another file."""
+        return {**vars(self), "sha256": self.sha256, "_sent": True}
 
     def __len__(self) -> int:
         return len(self.trial_ids)
@@ -126,7 +131,10 @@ class Predictions(Shown):
     @cached_property
     def sha256(self) -> str:
         """SHA-256 of the file; of a folder, of the digests of its shards by name."""
-        if self.path.is_file():
+        return self._digest()
+
+    def _digest(self) -> str:
+        if len(self._parts) == 1 and self._parts[0].path == self.path:
             return sha256_of_file(self.path)
         return sha256_of_json({part.path.name: sha256_of_file(part.path) for part in self._parts})
 
@@ -182,9 +190,15 @@ class Predictions(Shown):
         Raises
         ------
         PredictionsError
-            If the file turns out to be damaged, or a map is not finite.
+            If the file turns out to be damaged, or a map is not finite; after these predictions
+            were sent to another process, if it is another file there.
         """
         self._require("map")
+        if self._sent and self._digest() != self.sha256:
+            message = "this is another file than the one that was checked"
+            remedy = "give all machines, and the whole of a run, the same one"
+            raise refusal(self.path, "E_FILE_CHANGED", message, remedy)
+        self._sent = False
         first_trial = 0
         for part in self._parts:
             step = max(1, min(chunk, _CHUNK_BYTES // part.arrays["map"].row_bytes))

@@ -119,6 +119,8 @@ class Reproduction(Shown, Document):
         Which models on which test sets; how many trainings of each.
     partial
         Whether only some trials were answered.
+    device, precision
+        Where and how networks computed maps; None for the processor, and for 32 bits.
 
     Examples
     --------
@@ -139,6 +141,8 @@ class Reproduction(Shown, Document):
     seeds: int
     dialect: str | None
     partial: bool
+    device: str | None = None
+    precision: str | None = None
     lines: tuple[Line, ...]
     claims: tuple[ClaimChecked, ...]
 

@@ -67,6 +67,9 @@ def notes(done: Reproduction) -> list[str]:
     What stands for what, which rows are one model, and why rows could not be run.
     """
     found = [] if done.note is None or done.scale == "full" else [done.note]
+    if done.device is not None or done.precision is not None:
+        place, bits = done.device or "cpu", done.precision or "32"
+        found.append(f"maps were computed on {place} in precision {bits}")
     numbers: dict[str, list[str]] = {}
     for number, line in enumerate(done.lines, start=1):
         numbers.setdefault(line.row, []).append(str(number))

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 import pandas as pd
 
 from ssl_bench.errors import SslBenchError
+from ssl_bench.executors import WorkersError
 from ssl_bench.leaderboard.published import PublishedFigure
 from ssl_bench.measures.values import parse_measure
 from ssl_bench.reproduction.document import (
@@ -46,9 +47,18 @@ def reproduce(table: PaperTable, runs: Runs) -> Reproduction:
         seeds=runs.settings.seeds,
         dialect=table.dialect,
         partial=runs.settings.limit is not None,
+        device=runs.device,
+        precision=runs.precision,
         lines=lines,
         claims=tuple(done for claim in table.claims for done in work.claims(claim)),
     )
+
+
+def _reason(error: SslBenchError) -> str:
+    """Why a row cannot be run here; what befell workers says nothing of a row, and is raised."""
+    if isinstance(error, WorkersError):
+        raise error
+    return str(error)
 
 
 @dataclass
@@ -78,7 +88,7 @@ class _Work:
             try:
                 cells.append(self._cell(row, column, train_set, figure))
             except SslBenchError as error:
-                reasons.append(str(error))
+                reasons.append(_reason(error))
                 cells.append(
                     Cell(
                         row=row.id,
@@ -229,7 +239,7 @@ class _Work:
                 says=says,
                 measure=measure,
                 verdict="cannot be run here",
-                reason=str(error),
+                reason=_reason(error),
             )
         return ClaimChecked(
             says=says,

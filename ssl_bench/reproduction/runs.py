@@ -4,18 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property, partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
 from ssl_bench.analysis.evaluation import run_predict
-from ssl_bench.analysis.request import Request
+from ssl_bench.analysis.request import Request, settled
 from ssl_bench.analysis.run_folder import PREDICTIONS
 from ssl_bench.engine.encode import Progress
 from ssl_bench.engine.parts import CODE, CONTENT, LIBRARIES
 from ssl_bench.errors import SslBenchError
+from ssl_bench.executors import HERE, Executor
 from ssl_bench.files import digest_of_code, sha256_of_file, sha256_of_json
+from ssl_bench.models.devices import Precision
 from ssl_bench.models.registry import load_baseline
 from ssl_bench.protocols.protocol import load_dialect, load_protocol
 from ssl_bench.reproduction.table import PaperTable, Scale, TableRow, Training
@@ -23,6 +26,9 @@ from ssl_bench.schemas import read_change
 from ssl_bench.scoring.run import ScoringOptions, score_file
 from ssl_bench.trials.compositions import open_trials, with_split
 from ssl_bench.trials.trial_set import TrialSet
+
+if TYPE_CHECKING:
+    from ssl_bench.training.run_state import Step
 
 ENDINGS = ("safetensors", "pth", "pth.tar", "pt", "tar")
 """Endings of weights files that are looked for, in this order."""
@@ -48,6 +54,9 @@ class Settings:
         Threads that read and score.
     limit
         The first images only, for a first look.
+    device, precision, executor, parts
+        Where, how and by whom models are run, as :class:`ssl_bench.analysis.request.Request` has
+        it; weights are trained on the processor.
     """
 
     scale: Scale
@@ -58,17 +67,48 @@ class Settings:
     may_train: bool = False
     jobs: int = 1
     limit: int | None = None
+    device: str | None = None
+    precision: Precision = "32"
+    executor: Executor = HERE
+    parts: Path | str | None = None
     progress: Progress = lambda _what, _done, _all: None
     notify: Callable[[str], None] = lambda _stage: None
 
 
 @dataclass
 class Runs:
-    """Runs of one or more tables, each made once."""
+    """Runs of one or more tables, each made once.
+
+    Raises SslBenchError where the device, or the precision on it, is not there.
+    """
 
     settings: Settings
     _scored: dict[tuple[Path, str, tuple[str, ...]], pd.DataFrame] = field(default_factory=dict)
     _trials: dict[str, TrialSet] = field(default_factory=dict)
+    # As results have them: None for the processor, and for 32 bits.
+    device: str | None = field(init=False)
+    precision: str | None = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.device, self.precision = self._shared.place.described()
+
+    @cached_property
+    def _shared(self) -> Request:
+        """What the requests of all rows have in common, but for the model."""
+        given = self.settings
+        return settled(
+            Request(
+                "",
+                data=given.data,
+                jobs=given.jobs,
+                limit=given.limit,
+                overwrite=True,
+                device=given.device,
+                precision=given.precision,
+                executor=given.executor,
+                parts=given.parts,
+            )
+        )
 
     def scores(
         self,
@@ -108,18 +148,15 @@ class Runs:
             digest = sha256_of_file(weights)
         elif ships := load_baseline(row.model).shipped_weights(variant):
             digest = ships[1] or sha256_of_file(ships[0])
-        request = Request(
-            row.model,
+        request = replace(
+            self._shared,
+            model=row.model,
             variant=variant,
             weights=weights,
             alpha=row.alpha,
             settings=options,
-            data=self.settings.data,
-            jobs=self.settings.jobs,
-            limit=self.settings.limit,
-            overwrite=True,
         )
-        key = {
+        key: dict[str, Any] = {
             "model": row.model,
             "variant": variant,
             "weights": digest,
@@ -129,6 +166,8 @@ class Runs:
             # Maps of another version of what makes them are made again.
             "code": digest_of_code(CODE, content=CONTENT, libraries=LIBRARIES),
         }
+        if (self.device, self.precision) != (None, None):
+            key["place"] = [self.device, self.precision]
         return request, key
 
     def _weights(self, row: TableRow, train_set: str, seed: int) -> Path | None:
@@ -146,28 +185,37 @@ class Runs:
             return None
         trained_on = "" if train_set == "none" else train_set
         words = [row.model, trained_on if scale == "full" else scale, asked.slug]
-        words += [] if scale == "full" else [f"seed{seed}"]
-        stem = "-".join(word for word in words if word)
+        base = "-".join(word for word in words if word)
+        stem = base if scale == "full" else f"{base}-seed{seed}"
         found = _file(self.settings.weights, stem, variant)
         if found is not None:
             return found
         if scale == "full" or not self.settings.may_train:
             raise self._no_weights(stem, row.model, variant, asked, seed)
-        # Only now: evaluating needs none of what training does.
-        from ssl_bench.training.run import train
-
-        self.settings.notify(f"training {stem}")
-        folder = self.settings.weights / stem
-        train(
-            row.model,
-            data=scale,
-            variant=variant,
-            seed=seed,
-            out=folder,
-            changes=dict(map(read_change, asked.changes)),
-            progress=lambda step: self.settings.progress(step.stage, step.done, step.total),
+        self._train(
+            _Trained(row.model, scale, variant, asked.changes, self.settings.weights / base), seed
         )
-        return folder / f"{variant}.safetensors"
+        return self.settings.weights / stem / f"{variant}.safetensors"
+
+    def _train(self, which: _Trained, first: int) -> None:
+        """Train with this seed and the further ones whose weights are missing, by the workers."""
+        given = self.settings
+        due = [
+            seed
+            for seed in range(first, given.seeds)
+            if _file(given.weights, which.folder(seed).name, which.variant) is None
+        ]
+        workers = min(given.executor.workers, len(due))
+        executor = replace(given.executor, workers=workers, devices=())
+        opened = executor.open(
+            partial(_trainer, which, None),
+            here=partial(_trainer, which, given),
+            name=lambda seed: f"training {which.folder(seed).name}",
+            notify=given.notify,
+        )
+        with opened as run:
+            for done, _ in enumerate(run(due), start=1):
+                given.progress(f"trainings of {which.model}", done, len(due))
 
     def _no_weights(
         self, stem: str, model: str, variant: str, asked: Training, seed: int
@@ -223,6 +271,46 @@ class Runs:
     def _place(self, label: str) -> str:
         """Sub-folder of one protocol's maps; another revision of the trials has another."""
         return f"{label.replace('@', '-').replace(':', '-')}-{self._open(label).digest[:8]}"
+
+
+@dataclass(frozen=True)
+class _Trained:
+    """What is to be trained, with some seeds."""
+
+    model: str
+    scale: Scale
+    variant: str
+    changes: Sequence[str]
+    base: Path
+
+    def folder(self, seed: int) -> Path:
+        """Where the weights of one seed are written to."""
+        return self.base.with_name(f"{self.base.name}-seed{seed}")
+
+
+def _trainer(which: _Trained, told: Settings | None, _device: str | None) -> Callable[[int], None]:
+    # Only now: evaluating needs none of what training does.
+    from ssl_bench.training.run import train
+
+    def tell(step: Step) -> None:
+        if told is not None:
+            told.progress(step.stage, step.done, step.total)
+
+    def work(seed: int) -> None:
+        folder = which.folder(seed)
+        if told is not None:
+            told.notify(f"training {folder.name}")
+        train(
+            which.model,
+            data=which.scale,
+            variant=which.variant,
+            seed=seed,
+            out=folder,
+            changes=dict(map(read_change, which.changes)),
+            progress=tell,
+        )
+
+    return work
 
 
 def _variant(row: TableRow, scale: Scale) -> str:

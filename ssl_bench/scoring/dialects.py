@@ -54,7 +54,8 @@ def dialect_table(
         for protocol in (trials.protocol, *others)
     ]
     rows = []
-    for each, scores in zip(asked, score_maps(*asked, jobs=settings.jobs), strict=True):
+    tables = score_maps(*asked, jobs=settings.jobs, workers=settings.workers)
+    for each, scores in zip(asked, tables, strict=True):
         dialect = each.trials.protocol.dialect
         settings.notify(f"computing intervals under {dialect}")
         counted = scores["present"].to_numpy() | (not settings.partial)

@@ -91,6 +91,20 @@ class _Kept:
                 yield _kept(batch.take(slice(start, start + CHUNK)), self.trials)
 
 
+@dataclass(frozen=True, eq=False)
+class SomeMaps:
+    """The maps of some trials only, found among all of them each time they are gone through."""
+
+    maps: Iterable[MapBatch]
+    chosen: NDArray[np.bool_]  # ``(n,)``, of all trials
+
+    def __iter__(self) -> Iterator[MapBatch]:
+        for batch in self.maps:
+            kept = batch.take(self.chosen[batch.rows])
+            if len(kept.rows):
+                yield kept
+
+
 def _kept(batch: MapBatch, trials: TrialSet) -> MapBatch:
     heats = [
         on_grid(heat, trials, row)

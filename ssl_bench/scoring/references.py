@@ -18,7 +18,7 @@ from ssl_bench.scoring.aggregate import summarise, undefined
 from ssl_bench.scoring.cache import ScoreCache, digest_of_rows
 from ssl_bench.scoring.maps import TRIVIAL_MAPS, Maps, TrivialMap, perfect_maps, shared_maps
 from ssl_bench.scoring.results import Reference
-from ssl_bench.scoring.scores import Job, score_maps
+from ssl_bench.scoring.scores import Job, Workers, score_maps
 from ssl_bench.trials.trial_set import TrialSet
 
 _Summed = tuple[tuple[Reference, ...], Reference | None]
@@ -35,8 +35,8 @@ class Controls:
     ----------
     trials, measures
         What is scored.
-    jobs
-        Threads that score.
+    jobs, workers
+        Threads that score, and the workers of an executor that do; None for this process alone.
     use_cache
         Whether what was computed before is taken from the cache folder.
     """
@@ -47,9 +47,11 @@ class Controls:
         measures: Sequence[Measure],
         *,
         jobs: int = 1,
+        workers: Workers | None = None,
         use_cache: bool = True,
     ) -> None:
-        self.trials, self.measures, self._jobs = trials, tuple(measures), jobs
+        self.trials, self.measures = trials, tuple(measures)
+        self._jobs, self._workers = jobs, workers
         self._floors = {
             name: load_floor(name, trials.protocol) for name in trials.protocol.controls.floors
         }
@@ -62,7 +64,7 @@ class Controls:
         trials = self.trials
         maps: list[Maps] = [partial(shared_maps, floor, trials) for floor in self._floors.values()]
         jobs = (Job(each, trials, self.measures) for each in (*maps, perfect_maps))
-        return score_maps(*jobs, jobs=self._jobs)
+        return score_maps(*jobs, jobs=self._jobs, workers=self._workers)
 
     def floor(self, name: str) -> pd.DataFrame:
         """Score table of one trivial map."""

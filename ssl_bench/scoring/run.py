@@ -57,7 +57,7 @@ from ssl_bench.scoring.results import (
     VisionOnly,
 )
 from ssl_bench.scoring.retrieval import chance, retrieval_scores
-from ssl_bench.scoring.scores import Job, score_maps
+from ssl_bench.scoring.scores import Job, Workers, score_maps
 from ssl_bench.scoring.thresholds import set_apart
 from ssl_bench.statistics.bootstrap import CONFIDENCE, RESAMPLES
 from ssl_bench.trials.trial_set import TrialSet
@@ -79,6 +79,7 @@ class ScoringOptions:
     notify: Notify = lambda _stage: None  # Called with a short text at the start of each stage
     # Whether scores of floors, ceiling and priors are taken from the cache folder.
     use_cache: bool = True
+    workers: Workers | None = None  # Of an executor; None for this process alone
 
 
 @dataclass(frozen=True, repr=False)
@@ -296,7 +297,11 @@ def _scored(
     settings.notify("computing trivial maps and ceiling")
     if protocol.answers == "maps":
         known = controls or Controls(
-            asked, measures, jobs=settings.jobs, use_cache=settings.use_cache
+            asked,
+            measures,
+            jobs=settings.jobs,
+            workers=settings.workers,
+            use_cache=settings.use_cache,
         )
         floors, ceiling = known.references(counted, seed=seed)
         trivial = [
@@ -438,7 +443,7 @@ def _tables(
         Job(maps, each, [m for m in measures if str(m) in each.protocol.measures])
         for each in further.values()
     ]
-    table, *tables = score_maps(own, *others, jobs=settings.jobs)
+    table, *tables = score_maps(own, *others, jobs=settings.jobs, workers=settings.workers)
     return own.trials, table, dict(zip(further, tables, strict=True))
 
 

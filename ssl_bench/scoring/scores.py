@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import islice
 from operator import attrgetter
@@ -14,6 +15,7 @@ import pandas as pd
 from joblib import Parallel, delayed
 from numpy.typing import NDArray
 
+from ssl_bench.executors import Executor, Run
 from ssl_bench.measures.batch import (
     Binarization,
     MapScores,
@@ -36,6 +38,7 @@ from ssl_bench.scoring.maps import (
     MadeMaps,
     MapBatch,
     Maps,
+    SomeMaps,
     kept_of,
     perfect_maps,
     row_chunks,
@@ -75,6 +78,7 @@ _MAX_WAITING = 64 * 2**20
 
 _Truth = tuple[int, float | None, str]
 _Numbers = dict[str, NDArray[np.float64]]
+_Found = tuple[NDArray[np.bool_], _Numbers]
 
 
 class Job:
@@ -91,14 +95,60 @@ class Job:
         self.measures = tuple(measures)
 
 
-def score_maps(*asked: Job, jobs: int = 1) -> list[pd.DataFrame]:
+@dataclass(frozen=True)
+class Workers:
+    """Workers of an executor that score maps, each its share of the trials."""
+
+    run: Run
+    count: int
+
+
+@contextmanager
+def scoring_workers(
+    executor: Executor, notify: Callable[[str], None] = lambda _note: None
+) -> Iterator[Workers | None]:
+    """The workers of an executor while the ``with`` block lasts; None for this process alone.
+
+    `notify` is told, in a sentence, of a worker that is lost while others go on.
+    """
+    if executor.kind == "local":
+        yield None
+        return
+    with executor.open(_scorer, name=str, notify=notify) as run:
+        yield Workers(run, executor.workers)
+
+
+@dataclass(frozen=True)
+class _Share:
+    """Rows of trials that one worker scores, for each of some jobs."""
+
+    asked: Sequence[Job]
+    rows: NDArray[np.intp]
+    jobs: int
+
+    def __str__(self) -> str:
+        trials = self.asked[0].trials
+        return f"scoring {len(self.rows):,} trials, {trials.ids[self.rows[0]]} the first,"
+
+
+def _scorer(_device: str | None) -> Callable[[_Share], list[_Found]]:
+    return _found_in
+
+
+def _found_in(share: _Share) -> list[_Found]:
+    columns = [_Columns(each) for each in share.asked]
+    _score(columns, share.rows, share.jobs)
+    return [each.found(share.rows) for each in columns]
+
+
+def score_maps(*asked: Job, jobs: int = 1, workers: Workers | None = None) -> list[pd.DataFrame]:
     """Score maps against the truth of their trials on threads; what jobs share is made once.
 
     For each job there is one row per trial in the protocol's order: ``trial_id``, ``group``,
     ``category``, ``role``, ``image``, ``present``, ``sounding``, ``unscorable``, ``n_boxes``,
     ``size``, ``truth_pixels``, then the columns that the measures read. A trial without a map has
     ``present`` False and counts as a failure: 0. Of perfect maps there are only those columns whose
-    best value is known.
+    best value is known. With `workers`, each scores a share of the trials, on that many threads.
     """
     if not asked:
         return []
@@ -106,19 +156,35 @@ def score_maps(*asked: Job, jobs: int = 1) -> list[pd.DataFrame]:
     # Before there are columns of numbers: for a moment, texts are in memory twice.
     facts = trial_facts(trials)
     columns = [_Columns(each) for each in asked]
+    rows = np.arange(len(trials))
+    if workers is None:
+        _score(columns, rows, jobs)
+    else:
+        whole = any(each.pictures for each in columns)
+        size = -(-len(trials) // workers.count)
+        shares = [_Share(asked, some, jobs) for some in _chunks(trials, rows, whole, size)]
+        for place, found in workers.run(shares):
+            for each, values in zip(columns, found, strict=True):
+                each.take(shares[place].rows, values)
+    return [each.table(facts) for each in columns]
+
+
+def _score(columns: Sequence[_Columns], rows: NDArray[np.intp], jobs: int) -> None:
+    """Fill some rows of columns on threads."""
+    trials = columns[0].trials
     shared = [
         (maps, [each for each in columns if each.maps is maps])
-        for maps in {id(each.maps): each.maps for each in asked}.values()
+        for maps in {id(each.maps): each.maps for each in columns}.values()
     ]
     made = [(maps, sharing) for maps, sharing in shared if callable(maps)]
     stored = [(maps, sharing) for maps, sharing in shared if not callable(maps)]
 
     def parts() -> Iterator[Callable[[], None]]:
         whole = any(each.pictures for _, sharing in made for each in sharing)
-        for rows in _chunks(trials, whole) if made else ():
-            yield partial(_fill_made, made, rows)
+        for some in _chunks(trials, rows, whole) if made else ():
+            yield partial(_fill_made, made, some)
         for batches, sharing in stored:
-            yield from _stored_parts(batches, sharing, trials)
+            yield from _stored_parts(batches, sharing, trials, rows)
 
     # The main thread makes the parts while workers score; joblib holds it back when they lag.
     done = Parallel(n_jobs=jobs, backend="threading", return_as="generator_unordered")(
@@ -126,18 +192,20 @@ def score_maps(*asked: Job, jobs: int = 1) -> list[pd.DataFrame]:
     )
     for _ in done:
         pass
-    return [each.table(facts) for each in columns]
 
 
-def _chunks(trials: TrialSet, whole_pictures: bool) -> Iterator[NDArray[np.intp]]:
-    """Rows of all trials, a few at a time; those of one picture together if required."""
+def _chunks(
+    trials: TrialSet, rows: NDArray[np.intp], whole_pictures: bool, size: int = CHUNK
+) -> Iterator[NDArray[np.intp]]:
+    """Rows of trials, a few at a time; those of one picture together if required."""
     if not whole_pictures:
-        yield from row_chunks(len(trials))
+        for places in row_chunks(len(rows), size):
+            yield rows[places]
         return
     chunk: list[int] = []
-    for rows in _pictures(trials, range(len(trials))).values():
-        chunk += rows
-        if len(chunk) >= CHUNK:
+    for members in _pictures(trials, rows.tolist()).values():
+        chunk += members
+        if len(chunk) >= size:
             yield np.array(chunk, np.intp)
             chunk = []
     if chunk:
@@ -173,13 +241,18 @@ def _fill_picture(sharing: Sequence[_Columns], heats: Mapping[int, NDArray[Any]]
 
 
 def _stored_parts(
-    batches: Iterable[MapBatch], sharing: Sequence[_Columns], trials: TrialSet
+    batches: Iterable[MapBatch],
+    sharing: Sequence[_Columns],
+    trials: TrialSet,
+    rows: NDArray[np.intp],
 ) -> Iterator[Callable[[], None]]:
     """Scoring of batches, and of pictures once all of their maps are there."""
+    if len(rows) < len(trials):
+        batches = SomeMaps(batches, np.isin(np.arange(len(trials)), rows))
     left: dict[ImageRecipe, int] = {}
     if any(each.pictures for each in sharing):
-        pictures = _pictures(trials, range(len(trials)))
-        left = {image: len(rows) for image, rows in pictures.items() if len(rows) > 1}
+        pictures = _pictures(trials, rows.tolist())
+        left = {image: len(alike) for image, alike in pictures.items() if len(alike) > 1}
     first = again = True
     while again:
         waiting: dict[ImageRecipe, dict[int, NDArray[Any]]] = {}
@@ -281,6 +354,16 @@ class _Columns:
             shape = (len(self.trials), *np.shape(values)[1:])
             column = self._numbers.setdefault(name, np.zeros(shape))
         column[rows] = values
+
+    def found(self, rows: NDArray[np.intp]) -> _Found:
+        """What was computed of some trials."""
+        return self._present[rows], {name: each[rows] for name, each in self._numbers.items()}
+
+    def take(self, rows: NDArray[np.intp], found: _Found) -> None:
+        """Take what another process computed of some trials."""
+        self._present[rows], numbers = found
+        for name, values in numbers.items():
+            self._set(name, rows, values)
 
     def calls(self, rows: NDArray[np.intp]) -> dict[Interpolation, NDArray[np.bool_]]:
         """Interpolations of these trials' maps, and the trials that each applies to."""

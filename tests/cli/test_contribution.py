@@ -8,6 +8,8 @@ import pytest
 from command_line import Call
 from protocol_files import few_trials
 
+from ssl_bench.analysis.contribution import document
+
 
 @pytest.fixture
 def words(call: Call, tmp_path: Path) -> list[object]:
@@ -46,6 +48,28 @@ def test_a_dialect_is_named_in_the_table(call: Call, words: list[object]) -> Non
     assert done.code == 0, done.err
     assert "dialect slavc" in done.out
     assert call(*words, "--dialect", "slavk", "--overwrite").code == 2
+
+
+def test_of_two_runs_on_one_folder_the_second_says_what_to_do(
+    call: Call, words: list[object], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    there = tmp_path / "out" / "contribution.json"
+
+    def overtaken(path: Path, found: document.Contribution) -> None:
+        there.parent.mkdir()
+        there.write_text("of another run")
+        write(path, found)
+
+    write = document.write_contribution
+    monkeypatch.setattr(document, "write_contribution", overtaken)
+    done = call(*words)
+    assert done.code == 2
+    assert done.err.splitlines()[-1].startswith("error[E_RUN_EXISTS]: ")
+    [kept] = tmp_path.glob("out-*")
+    assert str(kept) in done.err
+    assert "another --out" in done.err
+    assert (kept / "contribution.json").is_file()
+    assert there.read_text() == "of another run"
 
 
 def test_a_limit_belongs_to_a_model(call: Call, words: list[object]) -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import pickle
 import shutil
 import tracemalloc
 from collections.abc import Callable
@@ -185,6 +186,21 @@ def test_a_file_that_shrinks_while_it_is_read_is_reported(
     path.write_bytes(path.read_bytes()[:-200])
     with refused("E_FILE_DAMAGED", where=path):
         list(predictions.iter_maps())
+
+
+def test_another_process_refuses_another_file_at_the_same_path(
+    tmp_path: Path, members: Callable[..., dict[str, Any]]
+) -> None:
+    path = tmp_path / "a.npz"
+    np.savez_compressed(path, **members(4))
+    opened = open_predictions(path)
+    sent = pickle.dumps(opened)
+    [(_, own)] = opened.iter_maps()
+    [(_, arrived)] = pickle.loads(sent).iter_maps()
+    assert np.array_equal(own, arrived)
+    np.savez_compressed(path, **members(4, map=np.ones((4, 2, 2))))
+    with refused("E_FILE_CHANGED", where=path):
+        list(pickle.loads(sent).iter_maps())
 
 
 def test_limits_hold_for_all_shards_together(tmp_path: Path, meta: PredictionsMeta) -> None:

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
+from refusals import refused
 
 import ssl_bench
+from ssl_bench.analysis.request import Request
+from ssl_bench.executors import WorkersError
 from ssl_bench.reproduction import runs as runs_module
 from ssl_bench.reproduction.document import Reproduction
 from ssl_bench.reproduction.grids import claims_grid, grids, notes, write_reproductions
@@ -25,6 +29,46 @@ def saliency(out: Path) -> Reproduction:
     """Table 3 of Oya et al.: two rows of one model that ships."""
     settings = Settings("synth", out, out / "trained", limit=40)
     return reproduce(load_table("oya2020:3"), Runs(settings))
+
+
+def test_the_device_and_the_precision_are_those_of_every_run(
+    saliency: Reproduction, out: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[Request] = []
+
+    def noting(request: Request, *given: Any, **named: Any) -> Any:
+        asked.append(request)
+        return made(request, *given, **named)
+
+    made = runs_module.run_predict
+    monkeypatch.setattr(runs_module, "run_predict", noting)
+    how: dict[str, Any] = {"device": "cpu", "precision": "bf16", "limit": 4}
+    done = reproduce(load_table("oya2020:3"), Runs(Settings("synth", out, out / "trained", **how)))
+    assert {(each.device, each.precision) for each in asked} == {("cpu", "bf16")}
+    assert (done.device, done.precision) == (None, "bf16")
+    assert "maps were computed on cpu in precision bf16" in notes(done)
+    assert (saliency.device, saliency.precision) == (None, None)
+    assert not any("computed on" in note for note in notes(saliency))
+    # Maps in 32 bits are others.
+    asked.clear()
+    reproduce(load_table("oya2020:3"), Runs(Settings("synth", out, out / "trained", limit=4)))
+    assert {each.precision for each in asked} == {"32"}
+
+
+def test_a_device_that_is_not_there_is_no_reason_of_a_row(out: Path) -> None:
+    with refused("E_DEVICE", where="nowhere"):
+        Runs(Settings("synth", out, out / "trained", device="nowhere"))
+
+
+def test_a_worker_that_dies_is_no_reason_of_a_row(
+    out: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def dying(*_: object, **__: object) -> None:
+        raise WorkersError("it ended", code="E_WORKER_DIED")
+
+    monkeypatch.setattr(runs_module, "run_predict", dying)
+    with refused("E_WORKER_DIED"):
+        reproduce(load_table("oya2020:3"), Runs(Settings("synth", tmp_path, out / "trained")))
 
 
 class TestRowsThatRun:
@@ -127,6 +171,29 @@ def test_weights_of_a_seed_are_found_and_judged_together(
     # A prior has one training, whatever the seeds.
     assert len(done.lines[1].cells[0].values) == 1
     assert {len(claim.differences) for claim in done.claims} == {2}
+
+
+def test_all_seeds_of_a_row_are_trained_together_but_those_that_are_there(
+    out: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shipped = ssl_bench.models.registry.load_baseline("ezvsl").shipped_weights("synth")
+    assert shipped is not None
+    trained: list[tuple[int, str]] = []
+
+    def train(_model: str, *, seed: int, out: Path, **_: object) -> None:
+        trained.append((seed, out.name))
+        out.mkdir(parents=True)
+        (out / "synth.safetensors").write_bytes(shipped[0].read_bytes())
+
+    monkeypatch.setattr("ssl_bench.training.run.train", train)
+    (tmp_path / "ezvsl-synth-seed2.safetensors").write_bytes(shipped[0].read_bytes())
+    table = load_table("mo2022:5")
+    rows = tuple(row for row in table.rows if row.id == "plain")
+    settings = Settings("synth", out, tmp_path, seeds=4, limit=4, may_train=True)
+    done = reproduce(table.model_copy(update={"rows": rows, "claims": ()}), Runs(settings))
+    # The weights of seed 0 ship.
+    assert trained == [(1, "ezvsl-synth-seed1"), (3, "ezvsl-synth-seed3")]
+    assert len(done.lines[0].cells[0].values) == 4
 
 
 def test_a_model_that_was_not_trained_for_a_world_is_missing_there(out: Path) -> None:

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import pandas as pd
 import pytest
 
+from ssl_bench.executors import HERE, processes
 from ssl_bench.measures.columns import derived_columns
 from ssl_bench.measures.interpolation import normalise, upsample
 from ssl_bench.measures.localization import binarize, ciou
 from ssl_bench.measures.values import parse_measure
 from ssl_bench.protocols.protocol import TestSetTable, load_protocol
 from ssl_bench.scoring import scores
-from ssl_bench.scoring.maps import MapBatch
-from ssl_bench.scoring.scores import Job, score_maps, trial_facts
+from ssl_bench.scoring.maps import MapBatch, noise, perfect_maps, shared_maps
+from ssl_bench.scoring.scores import Job, Workers, score_maps, scoring_workers, trial_facts
 from ssl_bench.trials.compositions import open_trials
 from ssl_bench.trials.trial_set import TrialSet
 
@@ -57,6 +60,32 @@ def test_order_batches_and_threads_change_nothing(
     order = np.random.default_rng(1).permutation(len(trials))
     shuffled = score_maps(Job(batches(maps, order, size), trials, MEASURES), jobs=jobs)[0]
     pd.testing.assert_frame_equal(plain, shuffled)
+
+
+@pytest.mark.parametrize("count", [1, 3, 100])
+def test_shares_of_workers_change_nothing(trials: TrialSet, maps: np.ndarray, count: int) -> None:
+    some = batches(maps, np.random.default_rng(1).permutation(len(trials))[3:], 8)  # Three lack
+    of_pictures = [*MEASURES, parse_measure("swap-sensitivity")]
+    floor = partial(shared_maps, noise(), trials)
+    asked = [
+        Job(some, trials, of_pictures),
+        Job(some, trials, MEASURES),
+        Job(floor, trials, of_pictures),
+        Job(perfect_maps, trials, MEASURES),
+    ]
+    alone = score_maps(*asked)
+    with HERE.open(scores._scorer) as run:
+        shared = score_maps(*asked, workers=Workers(run, count))
+    for one, other in zip(alone, shared, strict=True):
+        pd.testing.assert_frame_equal(one, other, check_exact=True)
+
+
+@pytest.mark.slow
+def test_other_processes_score_shares(trials: TrialSet, maps: np.ndarray) -> None:
+    asked = Job(batches(maps, np.arange(len(trials)), 8), trials, MEASURES)
+    with scoring_workers(processes(2)) as workers:
+        [shared] = score_maps(asked, workers=workers)
+    pd.testing.assert_frame_equal(score_maps(asked)[0], shared, check_exact=True)
 
 
 @pytest.mark.parametrize("at_once", [1, 3])
