@@ -48,6 +48,8 @@ class Settings:
         Threads that read and score.
     limit
         The first images only, for a first look.
+    test_set
+        Name of a test set of the user's own, where tables are asked of it in place of the paper's.
     """
 
     scale: Scale
@@ -58,6 +60,7 @@ class Settings:
     may_train: bool = False
     jobs: int = 1
     limit: int | None = None
+    test_set: str | None = None
     progress: Progress = lambda _what, _done, _all: None
     notify: Callable[[str], None] = lambda _stage: None
 
