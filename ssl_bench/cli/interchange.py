@@ -215,6 +215,7 @@ def export(
     measures: tuple[str, ...],
     columns: list[str],
     labels: tuple[str, ...],
+    by: tuple[str, ...],
 ) -> None:
     """Write results (FILES: run folders or result.json) or one scores.npz as a table.
 
@@ -230,7 +231,7 @@ def export(
     from ssl_bench.scoring.score_file import SCORES, read_scores
 
     if any(path.suffix == ".npz" for path in files):
-        if len(files) > 1 or controls or measures or columns or labels:
+        if len(files) > 1 or controls or measures or columns or labels or by:
             raise click.UsageError("give one scores.npz alone, or results only")
         table = read_scores(files[0])
         with _written(out, form) as path:
@@ -249,7 +250,7 @@ def export(
         given.append(Given(result, run=run, label=label, scores=scores))
     tables = tables_of(given, measures=measures, references=controls)
     with _written(out, form) as path:
-        write_results(path, tables, form, columns=columns)
+        write_results(path, tables, form, columns=columns, by=by)
     if str(out) == _STANDARD_OUTPUT:
         return
     counted = "1 result" if len(given) == 1 else f"{len(given)} results"

@@ -361,6 +361,13 @@ table_choice_options = together(
         "device, precision, or an option.  [default: what differs, score, without-sound, hearing]",
     ),
     label_option,
+    click.option(
+        "--by",
+        multiple=True,
+        metavar="NAME",
+        help="Attribute of trials, such as type or n_boxes, by whose values scores are told apart "
+        "in Markdown, LaTeX and other tables; may be repeated. all: every one of at most 8 values.",
+    ),
 )
 
 

@@ -50,6 +50,12 @@ if TYPE_CHECKING:
 @count_option("--seeds", 1, "Trainings of each model, with seeds 0, 1, ... Not with full.", most=20)
 @data_option
 @click.option(
+    "--test-set",
+    metavar="NAME",
+    help="Test set of your own in the data folder that stands for the paper's, such as one that "
+    "'data annotate' made, for oya2020:4 (with full).",
+)
+@click.option(
     "--weights-dir",
     type=FOLDER,
     default="trained",
@@ -82,6 +88,7 @@ def reproduce(
     scale: Scale,
     seeds: int,
     data: Path | None,
+    test_set: str | None,
     weights_dir: Path,
     may_train: bool,
     out: Path,
@@ -117,6 +124,7 @@ def reproduce(
             scale=scale,
             seeds=seeds,
             data=data,
+            test_set=test_set,
             weights_dir=weights_dir,
             may_train=may_train,
             out=out,

@@ -69,6 +69,7 @@ def report(
     measures: tuple[str, ...],
     columns: list[str],
     labels: tuple[str, ...],
+    by: tuple[str, ...],
 ) -> None:
     """Write the results of run folders as one page, for a paper's appendix.
 
@@ -101,9 +102,9 @@ def report(
     write_report(out, read, measures=measures, columns=columns, made=made)
     tables = tables_of([run.given for run in read], measures=measures)
     if markdown is not None:
-        write_results(markdown, tables, "markdown", columns=columns)
+        write_results(markdown, tables, "markdown", columns=columns, by=by)
     if latex is not None:
-        write_results(latex, tables, "latex", columns=columns)
+        write_results(latex, tables, "latex", columns=columns, by=by)
     show(f"Wrote {', '.join(map(unbroken, written))}: {len(read)} run{'s' if read[1:] else ''}.")
 
 

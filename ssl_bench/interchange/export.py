@@ -14,7 +14,8 @@ import pandas as pd
 
 from ssl_bench.errors import ResultError
 from ssl_bench.files import atomic_path, write_text
-from ssl_bench.interchange.latex import labels_of, latex_table
+from ssl_bench.interchange.by_kinds import KindsTable, kinds_tables, level_rows
+from ssl_bench.interchange.latex import labels_of, latex_kinds_table, latex_table
 from ssl_bench.interchange.result_rows import NONE_SHOWN, ResultTable, Row, figures_of
 from ssl_bench.scoring.formatting import units_in_words
 from ssl_bench.scoring.results import Result
@@ -25,28 +26,59 @@ _MARKDOWN = re.compile(r"([\\`*_\[\]<>#|~])")
 
 
 def write_results(
-    path: Path, tables: Sequence[ResultTable], form: Format, *, columns: Sequence[str] = ()
+    path: Path,
+    tables: Sequence[ResultTable],
+    form: Format,
+    *,
+    columns: Sequence[str] = (),
+    by: Sequence[str] = (),
 ) -> None:
     """Write results, whole or not at all.
 
     ``latex`` and ``markdown`` have a table for each of those that compare, with shares in percent
     and the chosen or usual :meth:`~ssl_bench.interchange.result_rows.ResultTable.columns`; the
-    other formats have one table of all figures, in which every row carries the digests.
+    other formats have one table of all figures, in which every row carries the digests. `by` are
+    attributes of trials, within whose levels scores are told, too
+    (:mod:`ssl_bench.interchange.by_kinds`): in tables of their own, or in rows with columns ``by``
+    and ``level``.
     """
     if form in ("latex", "markdown"):
-        write_text(path, results_text(tables, form, columns))
+        write_text(path, results_text(tables, form, columns, by))
     else:
-        write_table(path, figures_of(tables, columns), form)
+        write_table(path, _figures(tables, columns, by), form)
 
 
 def results_text(
-    tables: Sequence[ResultTable], form: Literal["latex", "markdown"], columns: Sequence[str] = ()
+    tables: Sequence[ResultTable],
+    form: Literal["latex", "markdown"],
+    columns: Sequence[str] = (),
+    by: Sequence[str] = (),
 ) -> str:
-    """Tables of results as text."""
-    if form == "markdown":
-        return "\n".join(_markdown(table, table.columns(columns)) for table in tables)
-    labelled = zip(tables, labels_of(tables), strict=True)
-    return "\n".join(latex_table(table, table.columns(columns), label) for table, label in labelled)
+    """Tables of results as text, each followed by those of its results by kinds of trials."""
+    parts: list[str] = []
+    for table, label in zip(tables, labels_of(tables), strict=True):
+        own, kinds = table.columns(columns), kinds_tables(table, by)
+        if form == "markdown":
+            parts += [_markdown(table, own), *map(_markdown_kinds, kinds)]
+        else:
+            parts.append(latex_table(table, own, label))
+            parts += (latex_kinds_table(each, label) for each in kinds)
+    return "\n".join(parts)
+
+
+def _figures(
+    tables: Sequence[ResultTable], columns: Sequence[str], by: Sequence[str]
+) -> pd.DataFrame:
+    figures = figures_of(tables, columns)
+    if not by:
+        return figures
+    rows: list[dict[Any, Any]] = figures.assign(by="", level="").to_dict("records")
+    rows += [
+        {**each.row.facts(), "by": each.by, "level": each.level}
+        for table in tables
+        for each in level_rows(table, by)
+    ]
+    return pd.DataFrame(rows, columns=[*figures.columns, "by", "level"])
 
 
 def write_table(path: Path, table: pd.DataFrame, form: Format) -> None:
@@ -105,6 +137,21 @@ def _markdown(table: ResultTable, columns: Sequence[str]) -> str:
         lines.append(
             _markdown_row([*map(escape_markdown, cells), *(_shown(row, each) for each in columns)])
         )
+    return "\n".join([*lines, ""])
+
+
+def _markdown_kinds(kinds: KindsTable) -> str:
+    heads = map(escape_markdown, ("measure", "model", *kinds.levels))
+    lines = [
+        f"**{escape_markdown(kinds.title)}**. {units_in_words(kinds.table.blocks)}, with 95 % "
+        "intervals.",
+        "",
+        _markdown_row(heads),
+        "|" + "---|" * (2 + len(kinds.levels)),
+    ]
+    for measure, name, cells in kinds.rows:
+        texts = (measure, name, *(f"{each.text} {each.beside}".strip() for each in cells))
+        lines.append(_markdown_row(map(escape_markdown, texts)))
     return "\n".join([*lines, ""])
 
 

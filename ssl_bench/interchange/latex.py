@@ -7,8 +7,9 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 from ssl_bench.errors import shortened
+from ssl_bench.interchange.by_kinds import KindsTable
 from ssl_bench.interchange.result_rows import NONE_SHOWN, ResultTable, Row
-from ssl_bench.scoring.formatting import units_in_words
+from ssl_bench.scoring.formatting import grouping_title, units_in_words
 
 COLUMN_PT, PAGE_PT = 234.0, 496.0
 r"""Points of one column, and of both, on the two-column pages of the field's conferences."""
@@ -103,6 +104,41 @@ def latex_table(table: ResultTable, columns: Sequence[str], label: str) -> str:
     return booktabs(lines, f"l{alignment}", caption, label, notes=notes, environment=environment)
 
 
+def latex_kinds_table(kinds: KindsTable, label: str) -> str:
+    """Results within kinds of trials: a column for each level, a block for each measure.
+
+    `label` is that of the table that they belong to.
+    """
+    lines = [latex_row(["model", *kinds.levels])]
+    measure = ""
+    for own, name, cells in kinds.rows:
+        if own != measure:
+            measure = own
+            head = (
+                rf"\multicolumn{{{len(cells) + 1}}}{{@{{}}l}}{{\textit{{{escape_latex(measure)}}}}}"
+            )
+            lines += [r"\midrule", rf"{head} \\"]
+        lines.append(latex_row([name, *(each.text for each in cells)]))
+    columns = zip(*(cells for _, _, cells in kinds.rows), strict=True)
+    width = max(text_width(name, _SMALL) for _, name, _ in kinds.rows) + sum(
+        max(text_width(text, _SMALL) for text in (level, *(each.text for each in cells))) + _SPACE
+        for level, cells in zip(kinds.levels, columns, strict=True)
+    )
+    told = kinds.table.given[0].result.protocol
+    caption = (
+        f"{told.title} ({told.label}, dialect {told.conventions}), by {grouping_title(kinds.by)}. "
+        f"{units_in_words(kinds.table.blocks)}."
+    )
+    return booktabs(
+        lines,
+        "l" + "r" * len(kinds.levels),
+        caption,
+        f"{label}--by-{_as_label(kinds.by)}",
+        notes=[kinds.title],
+        environment="table" if width <= COLUMN_PT else "table*",
+    )
+
+
 def booktabs(
     lines: Iterable[str],
     alignment: str,
@@ -138,10 +174,14 @@ def labels_of(tables: Sequence[ResultTable]) -> list[str]:
     for table in tables:
         told = table.given[0].result.protocol
         dialect = "" if told.dialect == "canonical" else f"-{told.dialect}"
-        label = re.sub(r"[^A-Za-z0-9]+", "-", f"{told.label}{dialect}").strip("-")
+        label = _as_label(f"{told.label}{dialect}")
         number = sum(each.partition("--")[0] == label for each in found)
         found.append(f"{label}--{number + 1}" if number else label)
     return found
+
+
+def _as_label(text: str) -> str:
+    return re.sub(r"[^A-Za-z0-9]+", "-", text).strip("-")
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pydantic import InstanceOf
 
-from ssl_bench.arguments import AnyPath, checked_arguments
+from ssl_bench.arguments import AnyPath, ArgumentError, checked_arguments
 from ssl_bench.engine.encode import Progress
 from ssl_bench.engine.store import is_address
 from ssl_bench.executors import HERE, Executor
@@ -27,6 +27,7 @@ def reproduce(
     scale: Scale = "synth",
     seeds: int = 1,
     data: AnyPath | None = None,
+    test_set: str | None = None,
     weights_dir: AnyPath = "trained",
     may_train: bool = False,
     out: AnyPath = "runs/reproduce",
@@ -52,6 +53,9 @@ def reproduce(
         How many trainings of each model, with seeds 0, 1, ...
     data
         Folder with one sub-folder per test set; None for ``SSL_BENCH_DATA``.
+    test_set
+        Name of a test set of your own in `data`, which stands for the paper's; with ``full`` alone.
+        Rows are then not judged by the printed figures, which are of other pictures.
     weights_dir
         Where weights are looked for that do not ship.
     may_train
@@ -78,8 +82,8 @@ def reproduce(
     Raises
     ------
     SslBenchError
-        If there is no such table, the device is not there, or a worker dies. A row that cannot be
-        run is no error: it says why.
+        If there is no such table, `test_set` cannot stand for its test sets, the device is not
+        there, or a worker dies. A row that cannot be run is no error: it says why.
 
     Examples
     --------
@@ -89,6 +93,13 @@ def reproduce(
     <Reproduction oya2020:3 at scale synth: 2 of 2 rows run; ...>
     """
     tables = tables_named(table)
+    if test_set is not None:
+        if scale != "full":
+            raise ArgumentError(
+                "a test set of your own stands for the paper's, which scale full alone takes",
+                remedy="give the scale full, or leave the test set out",
+            )
+        tables = [each.on(test_set) for each in tables]
     with progress_bars(quiet=not progress) as bars:
         show, notify = bars if tell is None else tell
         settings = Settings(
@@ -99,6 +110,7 @@ def reproduce(
             may_train=may_train,
             out=Path(out),
             limit=limit,
+            test_set=test_set,
             jobs=jobs,
             device=device,
             precision=precision,

@@ -183,6 +183,7 @@ def export(
     columns: Sequence[str] = (),
     labels: Sequence[str] = (),
     controls: bool = False,
+    by: Sequence[str] = (),
 ) -> Path:
     """Write results as a table for a paper or another program.
 
@@ -196,6 +197,9 @@ def export(
         As in :func:`report`.
     controls
         Whether priors, trivial maps and the ceiling are rows too.
+    by
+        Attributes of trials, such as ``type``, by whose values scores are told apart, too; ``all``
+        for every one of few values.
 
     Returns
     -------
@@ -219,7 +223,7 @@ def export(
     named: Sequence[str | None] = labels or [None] * len(results)
     given = [_given(each, label) for each, label in zip(results, named, strict=True)]
     tables = tables_of(given, measures=measures, references=controls)
-    write_results(Path(out), tables, format, columns=columns)
+    write_results(Path(out), tables, format, columns=columns, by=by)
     return Path(out)
 
 

@@ -6,13 +6,13 @@ from collections import Counter
 from typing import Literal
 
 import pandas as pd
-from pydantic import FiniteFloat, TypeAdapter
+from pydantic import Field, FiniteFloat, TypeAdapter
 
 from ssl_bench.displays import Shown
 from ssl_bench.files import content_folder
 from ssl_bench.leaderboard.submissions import REPRODUCED
 from ssl_bench.reproduction.table import Scale
-from ssl_bench.schemas import Document
+from ssl_bench.schemas import Document, is_none
 
 _IN_WORDS = {
     "holds": "hold",
@@ -71,8 +71,8 @@ class Line(Document):
     ----------
     verdict
         ``reproduces``: every printed figure lies within the measured interval; ``in part``: every
-        one that could be measured. At the small scales, whose figures are others by nature, a row
-        is ``measured``.
+        one that could be measured. At the small scales and on a test set of the user's own, whose
+        figures are others by nature, a row is ``measured``.
     reason
         What is missing, where it cannot be run here.
     model
@@ -117,6 +117,8 @@ class Reproduction(Shown, Document):
     ----------
     scale, seeds
         Which models on which test sets; how many trainings of each.
+    test_set
+        Name of the test set of the user's own that stood for the paper's; None for the paper's.
     partial
         Whether only some trials were answered.
     device, precision
@@ -139,6 +141,7 @@ class Reproduction(Shown, Document):
     note: str | None = None
     scale: Scale
     seeds: int
+    test_set: str | None = Field(default=None, exclude_if=is_none)
     dialect: str | None
     partial: bool
     device: str | None = None
@@ -150,6 +153,11 @@ class Reproduction(Shown, Document):
     def label(self) -> str:
         """Paper and table."""
         return f"{self.paper}:{self.table}"
+
+    @property
+    def is_the_papers(self) -> bool:
+        """Whether printed figures are of the same trials, so that rows are judged by them."""
+        return self.scale == "full" and self.test_set is None
 
     @property
     def verdicts(self) -> dict[str, str]:

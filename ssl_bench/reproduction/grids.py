@@ -70,6 +70,11 @@ def notes(done: Reproduction) -> list[str]:
     if done.device is not None or done.precision is not None:
         place, bits = done.device or "cpu", done.precision or "32"
         found.append(f"maps were computed on {place} in precision {bits}")
+    if done.test_set is not None:
+        found.append(
+            f"measured on {done.test_set}, a test set of your own: printed figures are of other "
+            "pictures, and stand beside for orientation"
+        )
     numbers: dict[str, list[str]] = {}
     for number, line in enumerate(done.lines, start=1):
         numbers.setdefault(line.row, []).append(str(number))
@@ -92,6 +97,8 @@ def heading(done: Reproduction) -> str:
     how = f"scale {done.scale}"
     if done.scale != "full":
         how += f", up to {done.seeds} training seeds" if done.seeds > 1 else ", 1 training seed"
+    if done.test_set is not None:
+        how += f", test set {done.test_set}"
     if done.dialect is not None:
         how += f", dialect {done.dialect}"
     if done.partial:
@@ -111,7 +118,7 @@ def write_reproductions(path: Path, tables: Sequence[Reproduction], form: Form) 
 
 def _grid(done: Reproduction, measure: str, asked: str | None, printed: Sequence[str]) -> Grid:
     several = len({line.train_set for line in done.lines} - {"none"}) > 1
-    judged = done.scale == "full"
+    judged = done.is_the_papers
     columns = [
         *("#", "method"),
         *(f"printed, {each}" for each in printed),

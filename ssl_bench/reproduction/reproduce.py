@@ -45,6 +45,7 @@ def reproduce(table: PaperTable, runs: Runs) -> Reproduction:
         note=table.note,
         scale=runs.settings.scale,
         seeds=runs.settings.seeds,
+        test_set=runs.settings.test_set,
         dialect=table.dialect,
         partial=runs.settings.limit is not None,
         device=runs.device,
@@ -101,7 +102,7 @@ class _Work:
         verdict: RowVerdict = "measured"
         if not measured:
             verdict = "cannot be run here"
-        elif self.runs.settings.scale == "full" and not self.runs.settings.limit:
+        elif self._is_the_papers() and not self.runs.settings.limit:
             if not all(map(_agrees, measured)):
                 verdict = "does not reproduce"
             else:
@@ -115,6 +116,10 @@ class _Work:
             model=row.model,
             cells=tuple(cells),
         )
+
+    def _is_the_papers(self) -> bool:
+        """Whether trials are those of which figures are printed."""
+        return self.runs.settings.scale == "full" and self.runs.settings.test_set is None
 
     def _cell(self, row: TableRow, column: Column, train_set: str, figure: PublishedFigure) -> Cell:
         found = [

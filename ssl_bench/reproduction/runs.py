@@ -57,6 +57,8 @@ class Settings:
     device, precision, executor, parts
         Where, how and by whom models are run, as :class:`ssl_bench.analysis.request.Request` has
         it; weights are trained on the processor.
+    test_set
+        Name of a test set of the user's own, where tables are asked of it in place of the paper's.
     """
 
     scale: Scale
@@ -71,6 +73,7 @@ class Settings:
     precision: Precision = "32"
     executor: Executor = HERE
     parts: Path | str | None = None
+    test_set: str | None = None
     progress: Progress = lambda _what, _done, _all: None
     notify: Callable[[str], None] = lambda _stage: None
 

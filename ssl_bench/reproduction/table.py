@@ -16,6 +16,7 @@ from pydantic import Field, model_validator
 from ssl_bench.errors import SslBenchError, one_of
 from ssl_bench.files import content_folder
 from ssl_bench.leaderboard.published import PublishedFigure, read_published
+from ssl_bench.protocols.protocol import load_protocol
 from ssl_bench.schemas import Strict, read_toml
 
 Scale = Literal["synth", "collage", "full"]
@@ -221,6 +222,32 @@ class PaperTable(Strict):
         asked = (figure.test_set, figure.protocol)
         found = (each for each in self.columns if (each.test_set, each.protocol) == asked)
         return next(found, None)
+
+    def on(self, test_set: str) -> Self:
+        """The same table with a test set of the user's own in place of the paper's, at scale full.
+
+        TableError where its columns are of several test sets or splits.
+
+        Examples
+        --------
+        >>> [column.full for column in load_table("oya2020:4").on("mine").columns]
+        ['type-ab@mine', 'type-ab@mine']
+        """
+        asked = [column.full for column in self.columns if column.full is not None]
+        places = {(each.name, each.split) for each in (load_protocol(p).test_set for p in asked)}
+        if len(places) != 1:
+            raise TableError(
+                f"the columns of {self.label} are of several test sets, so none can stand for them",
+                code="E_TABLE_TEST_SET",
+                remedy="evaluate the models on yours, and give the runs to 'ssl-bench report'",
+            )
+        columns = tuple(
+            column
+            if column.full is None
+            else column.model_copy(update={"full": f"{column.full.partition('@')[0]}@{test_set}"})
+            for column in self.columns
+        )
+        return self.model_copy(update={"columns": columns})
 
     def printed(self) -> tuple[PublishedFigure, ...]:
         """The table's printed figures."""

@@ -6,6 +6,7 @@ import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Protocol
 
 import numpy as np
@@ -60,6 +61,17 @@ def refuse_video(needs: Needs, where: object) -> None:
             code="E_NO_VIDEO",
             where=str(where),
             remedy="train it on synth, or train a model that needs no video",
+        )
+
+
+def refuse_heard_only(recipe: TrainingRecipe, where: object) -> None:
+    """Raise ModelError where a recipe leaves out unheard categories of data that have none."""
+    if recipe.heard_only:
+        raise ModelError(
+            "heard_only chooses scenes of synth by what sounds in them",
+            code="E_HEARD_ONLY",
+            where=str(where),
+            remedy="leave it out, or train a model that listens, such as ezvsl, on synth",
         )
 
 
@@ -150,17 +162,18 @@ class EmbeddedWorld(TrainingData):
         del seed
         scenes, truth_side = _scenes_of(recipe), TRAINING_TRUTH_SIDE if needs.truth else None
         if needs.labels and not needs.sounds:
+            refuse_heard_only(recipe, "pictures of single objects")
             return draw_objects(scenes, recipe.validation_scenes, progress)
+        drawn = partial(
+            draw_scenes,
+            front_end=front_end,
+            progress=progress,
+            video=needs.video,
+            heard_only=recipe.heard_only,
+        )
         return (
-            draw_scenes("train", scenes, front_end, truth_side, progress, needs.video),
-            draw_scenes(
-                "val",
-                recipe.validation_scenes,
-                front_end,
-                VALIDATION_TRUTH_SIDE,
-                progress,
-                needs.video,
-            ),
+            drawn("train", scenes, truth_side=truth_side),
+            drawn("val", recipe.validation_scenes, truth_side=VALIDATION_TRUTH_SIDE),
         )
 
 
@@ -181,6 +194,7 @@ class Collage(TrainingData):
         """The first scenes of the splits; see :meth:`TrainingData.sources`."""
         del seed
         refuse_video(needs, self.name)
+        refuse_heard_only(recipe, self.name)
         if needs.labels and not needs.sounds:
             raise ModelError(
                 "collage has no pictures of single objects to learn their classes from",
@@ -272,11 +286,13 @@ def draw_scenes(
     truth_side: int | None = None,
     progress: Progress | None = None,
     video: VideoInput | None = None,
+    heard_only: bool = False,
 ) -> ArraySource:
     """The first scenes of the embedded world's ``train`` or ``val`` split.
 
     They have their truth, of this side, where one is given: only supervised objectives and
-    validation may read it. The frames that `video` asks for are rendered when they are read.
+    validation may read it. The frames that `video` asks for are rendered when they are read. With
+    `heard_only`, those of them in which a category sounds that is not a heard one are left out.
 
     Examples
     --------
@@ -284,26 +300,36 @@ def draw_scenes(
     >>> scenes.ids, scenes.truth(0).shape
     (('val-000000', 'val-000001'), (64, 64))
     """
+    kinds = World().kinds
     stage = f"drawing {'training' if split == 'train' else 'validation'} scenes"
     if truth_side is None:
         arrays = scene_arrays(split, count, progress=counted(stage, progress))
         ids = tuple(f"{split}-{index:06d}" for index in range(count))
         alone = arrays.sounding.sum(axis=1) == 1
         categories = np.where(alone, arrays.sounding.argmax(axis=1), -1)
+        heard = ~arrays.sounding[:, [not kind.heard for kind in kinds]].any(axis=1)
         images, samples, truths = arrays.images, arrays.waveforms, None
         sounds = [Waveform(each[:, None], arrays.rate) for each in samples]
     else:
         test_set = SynthTestSet(World(), split, count)
         test_set.prepare(progress=counted(stage, progress))
         ids = tuple(sample.id for sample in test_set.samples)
-        number = {category.name: index for index, category in enumerate(test_set.world.kinds)}
+        number = {category.name: index for index, category in enumerate(kinds)}
         names = [sample.category for sample in test_set.samples]
         categories = np.array([number.get(name, -1) for name in names], np.int64)
+        heard = np.array(
+            [all(kinds[number[each]].heard for each in name.split("+")) for name in names]
+        )
         images = np.stack([test_set.image(identifier) for identifier in ids])
         sounds = [test_set.waveform(identifier) for identifier in ids]
         samples = np.stack([sound.samples for sound in sounds])
         maps = [render(s.annotation, "union", truth_side, truth_side) for s in test_set.samples]
         truths = np.stack(maps)
+    if heard_only:
+        rows = np.flatnonzero(heard)
+        ids, sounds = tuple(ids[row] for row in rows), [sounds[row] for row in rows]
+        categories, images, samples = categories[rows], images[rows], samples[rows]
+        truths = None if truths is None else truths[rows]
     tables = None
     if front_end is not None:
         tables = np.stack([front_end(sound).astype(np.float16) for sound in sounds])

@@ -33,7 +33,7 @@ from ssl_bench.testsets.audit import names_of, require_understood, shown
 from ssl_bench.testsets.folder import AUDIO, FRAMES, VIDEOS
 from ssl_bench.testsets.lists import ClipList, labels_by_clip, read_clip_list
 from ssl_bench.training.clips import Clip, ClipSource
-from ssl_bench.training.data import FrontEnd, Needs, Source, TrainingData
+from ssl_bench.training.data import FrontEnd, Needs, Source, TrainingData, refuse_heard_only
 from ssl_bench.training.given_truth import HOW_TO_GIVE_TRUTH, GivenTruth
 from ssl_bench.training.recipe import TrainingRecipe
 from ssl_bench.training.run_state import Progress, counted
@@ -98,6 +98,7 @@ class UserFolder(TrainingData):
         there are fewer than the recipe asks for.
         """
         del progress
+        refuse_heard_only(recipe, self._folder)
         require_given(self._folder, needs, truth=self._truth, labels=self._labels)
         numbers: dict[str, int] = {}
         if needs.labels:

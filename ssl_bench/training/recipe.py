@@ -29,6 +29,9 @@ class TrainingRecipe(Augmentation):
     validation_scenes
         Number of scenes or pictures of the validation split; of a user's folder at most a tenth is
         held out.
+    heard_only
+        Whether scenes of ``synth`` are left out in which a category sounds that does not belong to
+        the heard ones of the open set (its test splits are ``heard`` and ``unheard``).
     epochs, batch
         Passes over the scenes, scenes in one step. The incomplete last batch is dropped.
     optimizer
@@ -70,6 +73,7 @@ class TrainingRecipe(Augmentation):
     objective: Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]*$")]
     scenes: Count | None = None
     validation_scenes: Count = 500
+    heard_only: bool = False
     epochs: Count
     batch: Annotated[int, Field(ge=2)]
     optimizer: Literal["adamw", "adam", "sgd"] = "adamw"

@@ -25,6 +25,16 @@ def test_a_card_says_what_was_measured(name: str) -> None:
     assert any(re.search(r"\d+\.\d", text) for text in load_baseline(name).card.measured)
 
 
+COMMAND = re.compile(r"'(ssl-bench \w+|pytest |python benchmarks/\w+\.py)[^']*'")
+
+
+@pytest.mark.parametrize("name", list_baselines())
+def test_a_command_stands_beside_what_was_measured(name: str) -> None:
+    """Each entry with a figure names, in quotation marks, what makes it."""
+    for text in load_baseline(name).card.measured:
+        assert COMMAND.search(text) or not re.search(r"\d\.\d", text), text
+
+
 @pytest.mark.parametrize("field", ["deviations", "measured", "weights", "preprocessing"])
 def test_a_card_without_a_field_is_refused(field: str) -> None:
     table = load_baseline("center").card.model_dump()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import own_sets
 import pytest
 from refusals import refused
 
@@ -13,7 +14,7 @@ from ssl_bench.analysis.request import Request
 from ssl_bench.executors import WorkersError
 from ssl_bench.reproduction import runs as runs_module
 from ssl_bench.reproduction.document import Reproduction
-from ssl_bench.reproduction.grids import claims_grid, grids, notes, write_reproductions
+from ssl_bench.reproduction.grids import claims_grid, grids, heading, notes, write_reproductions
 from ssl_bench.reproduction.reproduce import judged, reproduce
 from ssl_bench.reproduction.runs import Runs, Settings
 from ssl_bench.reproduction.table import load_table
@@ -205,6 +206,54 @@ def test_a_model_that_was_not_trained_for_a_world_is_missing_there(out: Path) ->
     for line in done.lines:
         assert line.verdict == "cannot be run here"
         assert "has no variant 'collage'" in str(line.reason)
+
+
+@pytest.fixture(scope="module")
+def done(tmp_path_factory: pytest.TempPathFactory) -> Reproduction:
+    data = tmp_path_factory.mktemp("data")
+    folder = own_sets.table(data, [f"{name},{name},dog,0.1,0.1,0.6,0.7" for name in "abcd"])
+    (folder / "type_ab.csv").write_text("id,type\na,A\nb,B\nc,A\nd,B\n")
+    [done] = ssl_bench.reproduce(
+        "oya2020:4",
+        scale="full",
+        data=data,
+        test_set="mine",
+        out=data / "out",
+        weights_dir=data / "weights",
+    )
+    return done
+
+
+class TestOnYourOwn:
+    """Table 4 of Oya et al. on clips that somebody else annotated: theirs were never released."""
+
+    def test_rows_are_measured_on_each_type_and_not_judged(self, done: Reproduction) -> None:
+        noise = next(line for line in done.lines if line.row == "random")
+        assert noise.verdict == "measured"
+        assert {(cell.protocol, cell.part) for cell in noise.cells} == {
+            ("type-ab@mine", "A"),
+            ("type-ab@mine", "B"),
+        }
+        assert all(0 < cell.value < 60 for cell in noise.cells if cell.value is not None)
+        assert [cell.printed for cell in noise.cells] == [29.9, 28.4, 17.1, 16.6]
+
+    def test_what_was_measured_is_said(self, done: Reproduction) -> None:
+        assert done.test_set == "mine"
+        assert "test set mine" in heading(done)
+        assert "test set of your own" in notes(done)[0]
+        assert "verdict" not in grids(done)[0].columns
+
+    def test_weights_are_named_that_it_needs(self, done: Reproduction) -> None:
+        assert "oya-flickr-144k" in str(done.lines[0].reason)
+
+    def test_columns_of_several_test_sets_are_refused(self) -> None:
+        for name in ("mo2022:3", "mo2022:4"):
+            with refused("E_TABLE_TEST_SET", where=name):
+                load_table(name).on("mine")
+
+    def test_small_worlds_have_no_room_for_it(self) -> None:
+        with refused("E_ARGUMENT"):
+            ssl_bench.reproduce("oya2020:4", test_set="mine")
 
 
 def test_another_variant_that_ships_is_measured_untrained(out: Path) -> None:

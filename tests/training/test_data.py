@@ -5,11 +5,15 @@ from __future__ import annotations
 from functools import partial
 
 import numpy as np
+import pytest
+from refusals import refused
 
+from ssl_bench.errors import ModelError
 from ssl_bench.models.sounds import LogMelAudio, prepare_sound
 from ssl_bench.testsets.synth import SynthTestSet, World
 from ssl_bench.training.data import (
     ArraySource,
+    Collage,
     EmbeddedWorld,
     Needs,
     draw_objects,
@@ -101,6 +105,43 @@ def test_validation_scenes_carry_the_boxes_of_what_sounds():
                 x0, y0, x1, y1 = (int(224 * side / 128) for side in thing["box"])
                 expected[y0:y1, x0:x1] = 1
         assert np.array_equal(scenes.truths[row], expected)
+
+
+@pytest.mark.parametrize("truth_side", [None, 32])
+def test_scenes_of_heard_categories_alone_are_those_in_which_no_other_sounds(truth_side):
+    whole = draw_scenes("train", 30, FRONT_END, 32)
+    scenes = draw_scenes("train", 30, FRONT_END, truth_side, heard_only=True)
+    test_set = SynthTestSet(World(), "train", 30)
+    heard = {category.name for category in test_set.world.kinds[:8]}
+    samples = test_set.samples
+    rows = [row for row in range(30) if set(samples[row].category.split("+")) <= heard]
+    assert 0 < len(rows) < 30
+    assert scenes.ids == tuple(samples[row].id for row in rows)
+    assert np.array_equal(scenes.images, whole.images[rows])
+    assert np.array_equal(scenes.spectrograms, whole.spectrograms[rows])
+    assert np.array_equal(scenes.categories, whole.categories[rows])
+    if truth_side is not None:
+        assert np.array_equal(scenes.truths, whole.truths[rows])
+    assert scenes.digest != whole.digest
+
+
+@pytest.mark.parametrize(
+    ("data", "needs"),
+    [(EmbeddedWorld(), Needs(sounds=False, labels=True)), (Collage(), Needs())],
+    ids=["pictures of single objects", "collage"],
+)
+def test_data_without_heard_categories_are_refused(data, needs):
+    recipe = TrainingRecipe(
+        objective="ez-vsl",
+        scenes=4,
+        validation_scenes=2,
+        heard_only=True,
+        epochs=1,
+        batch=2,
+        peak_learning_rate=1e-3,
+    )
+    with refused("E_HEARD_ONLY", kind=ModelError):
+        data.sources(needs, recipe, 0, FRONT_END)
 
 
 def test_a_scene_does_not_depend_on_how_many_are_read():

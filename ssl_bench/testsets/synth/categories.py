@@ -19,6 +19,8 @@ from ssl_bench.testsets.synth.textures import TEXTURES
 
 SOUNDING = 16
 SILENT = 6
+HEARD = 8
+"""Categories that sound in the open set's training: the first of those that sound."""
 
 _HUES = {
     "red": 0.0,
@@ -56,6 +58,7 @@ class Category:
     light: float  # brightness of the two tones
     dark: float
     family: str | None  # of sounds; None for a category that never sounds
+    heard: bool  # whether it sounds in the open set's training
 
     @property
     def capable(self) -> bool:
@@ -75,12 +78,14 @@ def categories(category_set: int = 0) -> tuple[Category, ...]:
     rng = stream(category_set, int(Purpose.CATEGORIES))
     families = [list(FAMILIES)[number] for number in rng.permutation(len(FAMILIES))]
     return tuple(
-        _category(rng, cues, families[number] if number < SOUNDING else None)
+        _category(rng, cues, families[number] if number < SOUNDING else None, number < HEARD)
         for number, cues in enumerate(_draw_cues(rng))
     )
 
 
-def _category(rng: np.random.Generator, cues: tuple[str, str, str], family: str | None) -> Category:
+def _category(
+    rng: np.random.Generator, cues: tuple[str, str, str], family: str | None, heard: bool
+) -> Category:
     shape, texture, hue = cues
     return Category(
         name=f"{hue}-{_TEXTURE_WORDS[texture]}-{shape}",
@@ -93,6 +98,7 @@ def _category(rng: np.random.Generator, cues: tuple[str, str, str], family: str 
         light=float(rng.uniform(0.86, 1.0)),
         dark=float(rng.uniform(0.34, 0.52)),
         family=family,
+        heard=heard,
     )
 
 

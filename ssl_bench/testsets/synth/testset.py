@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Hashable, Mapping, Sequence
+import itertools
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -20,7 +21,13 @@ from ssl_bench.media.waveform import Waveform
 from ssl_bench.schemas import Strict, checked
 from ssl_bench.testsets.annotations import Boxes, Mask
 from ssl_bench.testsets.base import Finding, Sample, SilentPair, TestSet, TestSetDefinition
-from ssl_bench.testsets.rendered import ArrayCache, ChunkReader, Progress, iterate_chunks
+from ssl_bench.testsets.rendered import (
+    ArrayCache,
+    ChunkReader,
+    Progress,
+    iterate_chunks,
+    load_or_render,
+)
 from ssl_bench.testsets.silent import off_screen_pairs
 from ssl_bench.testsets.synth.categories import Category
 from ssl_bench.testsets.synth.layout import SIZE
@@ -36,7 +43,13 @@ _DEFAULT_COUNTS = {
     "type-ab": 1000,
     "train": 4000,
     "val": 500,
+    "heard": 500,
+    "unheard": 500,
 }
+
+# Splits of the open set: samples of the split `standard` whose sounds are all of heard categories,
+# or all of others.
+_OPEN_SET = {"heard": True, "unheard": False}
 
 # Masks of so many samples take 16 MB.
 _FEW = 1000
@@ -54,6 +67,9 @@ class _Options(Strict):
 class SynthTestSet(TestSet):
     """The first `count` samples of one split of a world; a sample does not depend on the count.
 
+    The splits ``heard`` and ``unheard`` hold samples of ``standard``, under the same ids: those
+    whose sounds are all of categories that open-set training hears, or all of others.
+
     Examples
     --------
     >>> test_set = SynthTestSet(World(), "two-source", 2)
@@ -70,8 +86,9 @@ class SynthTestSet(TestSet):
         self.world = world
         self.split = split
         self.count = count
+        self._drawn = "standard" if split in _OPEN_SET else split
         self._cache = ArrayCache(cache_folder())
-        self._reader = ChunkReader(world, split, self._cache)
+        self._reader = ChunkReader(world, self._drawn, self._cache)
 
     @cached_property
     def samples(self) -> Sequence[Sample]:
@@ -116,7 +133,7 @@ class SynthTestSet(TestSet):
 
     def frames(self, sample_id: str, video: VideoInput) -> NDArray[np.uint8]:
         """Frames ``(n, 128, 128, 3)`` uint8 RGB around one sample's image, rendered when asked."""
-        return self.world.frames(self.world.scene(self.split, self._index(sample_id)), video)
+        return self.world.frames(self.world.scene(self._drawn, self._index(sample_id)), video)
 
     def silent_pairs(self) -> Sequence[SilentPair]:
         """Each image with the sound of a scene of which it shows nothing, by the world's seed."""
@@ -125,12 +142,23 @@ class SynthTestSet(TestSet):
     def prepare(self, progress: Progress | None = None) -> None:
         """Render everything into the cache; `progress` gets the samples done and their number."""
         parts = ("truth", "images", "sounds")
-        for _ in iterate_chunks(self.world, self.split, self.count, parts, self._cache, progress):
+        number = self.count if self._chosen is None else max(self._chosen.values()) + 1
+        for _ in iterate_chunks(self.world, self._drawn, number, parts, self._cache, progress):
             pass
+
+    @cached_property
+    def _chosen(self) -> Mapping[str, int] | None:
+        """Indices of samples, by id, where the split does not hold all that are drawn."""
+        if self.split not in _OPEN_SET:
+            return None
+        return {sample.id: int(sample.id.rpartition("-")[2]) for sample in self.samples}
 
     def _index(self, sample_id: str) -> int:
         prefix, _, digits = sample_id.rpartition("-")
-        if prefix == self.split and len(digits) == 6 and digits.isdecimal():
+        if self._chosen is not None:
+            if sample_id in self._chosen:
+                return self._chosen[sample_id]
+        elif prefix == self.split and len(digits) == 6 and digits.isdecimal():
             index = int(digits)
             if index < self.count and sample_id == _identifier(self.split, index):
                 return index
@@ -146,7 +174,7 @@ class SynthDefinition(TestSetDefinition):
 
     name = "synth"
     title = "the embedded world synth"
-    splits = SPLITS
+    splits = (*SPLITS, *_OPEN_SET)
     embedded = True
 
     def open(self, folder: Path | None, split: str, options: Mapping[str, Any]) -> SynthTestSet:
@@ -169,7 +197,7 @@ class SynthDefinition(TestSetDefinition):
         return (
             "synth needs no data folder: its images, sounds and masks are made by code,\n"
             f"the same on every machine (world version {WORLD_VERSION}).\n"
-            f"Splits: {', '.join(SPLITS)}.\n"
+            f"Splits: {', '.join(self.splits)}.\n"
             f"What was rendered is kept in {cache_folder()}, which may be deleted at any time."
         )
 
@@ -191,13 +219,24 @@ class SynthDefinition(TestSetDefinition):
 @lru_cache(maxsize=4)
 def _samples(world: World, split: str, count: int, cache: Path) -> tuple[Sample, ...]:
     """Samples of a split; protocols of one process ask for the same few again and again."""
-    samples: list[Sample] = []
-    for chunk in iterate_chunks(world, split, count, ("truth",), ArrayCache(cache)):
-        truth = chunk["truth"]
-        for row in range(len(truth["labels"])):
-            facts = {key: values[row] for key, values in truth.items()}
-            samples.append(_sample(split, len(samples), world.kinds, facts))
-    return tuple(samples)
+    if split not in _OPEN_SET:
+        return tuple(itertools.islice(_drawn(world, split, cache), count))
+    heard = {kind.name: kind.heard for kind in world.kinds}
+
+    def fits(sample: Sample) -> bool:
+        return all(heard[name] is _OPEN_SET[split] for name in sample.category.split("+"))
+
+    return tuple(itertools.islice(filter(fits, _drawn(world, "standard", cache)), count))
+
+
+def _drawn(world: World, split: str, cache: Path) -> Iterator[Sample]:
+    """The samples of a split that is drawn, without end."""
+    for index in itertools.count():
+        number, row = divmod(index, world.chunk)
+        if row == 0:
+            truth = load_or_render(world, split, number, ("truth",), ArrayCache(cache))["truth"]
+        facts = {key: values[row] for key, values in truth.items()}
+        yield _sample(split, index, world.kinds, facts)
 
 
 def _identifier(split: str, index: int) -> str:

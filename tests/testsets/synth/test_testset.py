@@ -49,6 +49,8 @@ def test_it_opens_by_name_with_the_standard_split_as_default() -> None:
         ("type-ab", 1000),
         ("val", 500),
         ("train", 4000),
+        ("heard", 500),
+        ("unheard", 500),
     ],
 )
 def test_default_sizes(split: str, count: int) -> None:
@@ -146,6 +148,41 @@ def test_images_and_sounds_are_those_of_the_world_and_may_be_changed_by_their_ow
     waveform.samples[:] = 0
     assert test_set.image("standard-000002").any()
     assert test_set.waveform("standard-000002").samples.any()
+
+
+@pytest.mark.parametrize("split", ["heard", "unheard"])
+def test_splits_of_the_open_set_hold_standard_samples_of_some_categories(split: str) -> None:
+    test_set = opened(split, count=20)
+    standard = {sample.id: sample for sample in opened("standard", count=80).samples}
+    sounding = [kind.name for kind in test_set.world.kinds if kind.capable]
+    wanted = set(sounding[:8] if split == "heard" else sounding[8:])
+
+    def fits(sample: Sample) -> bool:
+        return set(sample.category.split("+")) <= wanted
+
+    expected = [sample.id for sample in standard.values() if fits(sample)][:20]
+    assert [sample.id for sample in test_set.samples] == expected
+    chosen = expected[-1]
+    assert np.array_equal(test_set.image(chosen), opened("standard", count=80).image(chosen))
+    left_out = next(each for each in standard if each not in expected)
+    with refused("E_SAMPLE_ID", where="synth", kind=DataError):
+        test_set.image(left_out)
+
+
+def test_trials_of_the_open_set_are_others_than_those_of_the_standard_split() -> None:
+    digests = {opened(split, count=4).digest for split in ("standard", "heard", "unheard")}
+    assert len(digests) == 3
+
+
+def test_rendering_a_split_of_the_open_set_ahead_renders_what_it_holds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(CACHE_VARIABLE, str(tmp_path))
+    steps: list[tuple[int, int]] = []
+    test_set = opened("heard", count=2)
+    test_set.prepare(lambda done, total: steps.append((done, total)))
+    last = int(test_set.samples[-1].id[-6:]) + 1
+    assert steps == [(last, last)]
 
 
 def test_samples_do_not_depend_on_their_number() -> None:
