@@ -52,17 +52,6 @@ class Needs:
     video: VideoInput | None = None
 
 
-def refuse_video(needs: Needs, where: object) -> None:
-    """Raise ModelError where an objective needs video of data that have pictures alone."""
-    if needs.video is not None:
-        raise ModelError(
-            "this model learns from video, and these data have still pictures",
-            code="E_NO_VIDEO",
-            where=str(where),
-            remedy="train it on synth, or train a model that needs no video",
-        )
-
-
 class Source(ABC):
     """Training examples by row."""
 
@@ -180,7 +169,6 @@ class Collage(TrainingData):
     ) -> tuple[Source, Source]:
         """The first scenes of the splits; see :meth:`TrainingData.sources`."""
         del seed
-        refuse_video(needs, self.name)
         if needs.labels and not needs.sounds:
             raise ModelError(
                 "collage has no pictures of single objects to learn their classes from",
@@ -190,9 +178,14 @@ class Collage(TrainingData):
             )
         truth_side = TRAINING_TRUTH_SIDE if needs.truth else None
         return (
-            _collage("train", _scenes_of(recipe), front_end, truth_side, progress),
+            _collage("train", _scenes_of(recipe), front_end, truth_side, progress, needs.video),
             _collage(
-                "validation", recipe.validation_scenes, front_end, VALIDATION_TRUTH_SIDE, progress
+                "validation",
+                recipe.validation_scenes,
+                front_end,
+                VALIDATION_TRUTH_SIDE,
+                progress,
+                needs.video,
             ),
         )
 
@@ -321,6 +314,7 @@ def _collage(
     front_end: FrontEnd | None,
     truth_side: int | None,
     progress: Progress | None,
+    video: VideoInput | None,
 ) -> ArraySource:
     test_set = open_test_set("collage", split, options={"count": count})
     names = sorted({each.category for each in test_set.samples})
@@ -336,13 +330,18 @@ def _collage(
         if tell is not None:
             tell(done, count)
     ids = tuple(sample.id for sample in test_set.samples)
+    digest, clips = test_set.digest, None
+    if video is not None:
+        clips = _Clips(test_set, ids, video)
+        digest = sha256_of_json([digest, video.frames, video.rate])
     return ArraySource(
         ids,
-        test_set.digest,
+        digest,
         np.array(categories),
         _Rendered(test_set, ids),
         np.stack(tables) if tables else None,
         np.stack(truths) if truths else None,
+        clips,
     )
 
 

@@ -129,11 +129,20 @@ class Preparation:
         feeds = self.feeds(
             preprocessing.image, partial(prepare_sound, preprocessing=preprocessing.audio)
         )
-        if isinstance(trunk, FrozenTrunk):
-            refuse_varied(self.recipe.augmentation, self.recipe_path)
-            for feed in feeds:
-                feed.maps = trunk_maps(trunk, feed.source, preprocessing.image, self.progress)
-        return feeds
+        return self.frozen_feeds(feeds, trunk) if isinstance(trunk, FrozenTrunk) else feeds
+
+    def frozen_feeds(self, feeds: Iterable[Feed], trunk: FrozenTrunk) -> tuple[Feed, Feed]:
+        """Feeds of the same examples, for whose images maps of a frozen trunk stand.
+
+        ModelError where the recipe varies pictures.
+        """
+        refuse_varied(self.recipe.augmentation, self.recipe_path)
+        training, validation = (
+            Feed(each.source, each.augmentation, each.preprocessing, each.seed) for each in feeds
+        )
+        for feed in (training, validation):
+            feed.maps = trunk_maps(trunk, feed.source, feed.preprocessing, self.progress)
+        return training, validation
 
     def start_image_trunk(
         self,

@@ -20,7 +20,9 @@ from ssl_bench.models.heartheflow import (
     HearTheFlowNetwork,
     HearTheFlowPreprocessing,
     scaled_flow,
+    whole_flow,
 )
+from ssl_bench.models.image_trunks import FrozenTrunk
 from ssl_bench.models.images import resize_image
 from ssl_bench.models.optical_flow import FlowPreprocessing, flow_of, mirrored_flow
 from ssl_bench.models.sounds import prepare_sound
@@ -30,6 +32,7 @@ from ssl_bench.training.feeds import Batch, Feed, Rows
 from ssl_bench.training.objectives.lvs import TAU, lvs_loss
 from ssl_bench.training.preparation import Initialisation, Preparation, initialise
 from ssl_bench.training.task import EmbeddingSettings, EmbeddingTask
+from ssl_bench.training.trunk_maps import motions
 
 _ROOM = 256 * 2**20
 """Bytes of flow that are kept from pass to pass."""
@@ -107,6 +110,13 @@ class HearTheFlowTask(EmbeddingTask[HearTheFlowNetwork, Settings]):
     """Places that surely sound against the background and against other sounds."""
 
     gathers = True
+    flow: FlowPreprocessing | None = None  # How the flow of batches is made that hold it apart
+
+    def places(self, batch: Batch) -> Tensor:
+        """See :meth:`EmbeddingTask.places`."""
+        if self.flow is None:
+            return super().places(batch)
+        return self.network.encode_moving(batch["images"], scaled_flow(batch["flow"], self.flow))
 
     def loss(self, batch: Batch) -> Tensor:
         """Objective on a batch; negatives are the other sounds of it."""
@@ -126,7 +136,14 @@ def prepare(preparation: Preparation) -> HearTheFlowTask:
     video = None if network.flowatt is None else preprocessing.flow.video_input
     needs = Needs(video=video)
     training, validation = preparation.feeds(preprocessing.image, front_end, needs)
-    if video is not None:
+    frozen = network.imgnet if isinstance(network.imgnet, FrozenTrunk) else None
+    if frozen is not None:
+        training, validation = preparation.frozen_feeds((training, validation), frozen)
+        make = partial(whole_flow, preprocessing=preprocessing)
+        key = [each.model_dump(mode="json") for each in (preprocessing.flow, preprocessing.image)]
+        for feed in (training, validation) if video is not None else ():
+            feed.motions["flow"] = motions(feed.source, make, key, preparation.progress)
+    elif video is not None:
         training, validation = (
             FlowFeed(feed, preprocessing.flow) for feed in (training, validation)
         )
@@ -135,4 +152,6 @@ def prepare(preparation: Preparation) -> HearTheFlowTask:
         preparation.start_image_trunk(network.flownet, kept=STEM)
     if settings.freeze_image_trunk:
         network.imgnet.requires_grad_(False)
-    return HearTheFlowTask(network, training, validation, settings, image_trunk_sha256=trunk)
+    task = HearTheFlowTask(network, training, validation, settings, image_trunk_sha256=trunk)
+    task.flow = preprocessing.flow if training.motions else None
+    return task
