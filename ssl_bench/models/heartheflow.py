@@ -205,9 +205,7 @@ class HearTheFlow(EmbeddingLocalizer[HearTheFlowNetwork]):
         return torch.cat([pixels, scaled_flow(moved, self._preprocessing.flow)], dim=1)
 
 
-def whole_flow(
-    frames: NDArray[np.uint8], preprocessing: HearTheFlowPreprocessing
-) -> NDArray[Any]:
+def whole_flow(frames: NDArray[np.uint8], preprocessing: HearTheFlowPreprocessing) -> NDArray[Any]:
     """Flow of three frames ``(3, height, width, 3)``, resized as the picture: ``(side, side, 2)``.
 
     Raises DataError where these are no such frames.

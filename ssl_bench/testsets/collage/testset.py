@@ -158,7 +158,7 @@ class CollageTestSet(TestSet):
             }
             for each in things
         ]
-        sounding = [number for number, each in enumerate(things) if each.sounding]
+        sounding = scene.sounding
         capable = sorted(str(each["category"]) for each in objects if each["capable"])
         return Sample(
             id=f"{self.split}-{scene.index:06d}",

@@ -59,6 +59,11 @@ class Scene:
     number: int
     things: tuple[Placed, ...]
 
+    @property
+    def sounding(self) -> tuple[int, ...]:
+        """Numbers of the things that sound."""
+        return tuple(number for number, thing in enumerate(self.things) if thing.sounding)
+
 
 class World:
     """All scenes of some sources; `seed` gives others."""
@@ -105,7 +110,7 @@ class World:
     def paths(self, scene: Scene, video: VideoInput) -> NDArray[np.float64]:
         """How far each thing is from its place in each frame, ``(things, n, 2)``: columns, rows."""
         _, sources = self._heard(scene)
-        heard = {self._category(thing) for thing in scene.things if thing.sounding}
+        heard = {self._category(scene.things[number]) for number in sources}
         found = []
         for number, thing in enumerate(scene.things):
             rng = self._stream(scene.split, scene.number, _MOTION + number)
@@ -163,11 +168,10 @@ class World:
         # Samples that share a picture differ in what sounds, and in the noise.
         rng = self._stream(scene.split, scene.index, _SOUND)
         recordings = {}
-        for number, thing in enumerate(scene.things):
-            if thing.sounding:
-                known = self._recordings[self._category(thing)]
-                chosen = known[int(rng.integers(len(known)))]
-                recordings[number] = self._prepared("sound", chosen, read_sound)
+        for number in scene.sounding:
+            known = self._recordings[self._category(scene.things[number])]
+            chosen = known[int(rng.integers(len(known)))]
+            recordings[number] = self._prepared("sound", chosen, read_sound)
         return rng, {number: sounds.source(rng, each) for number, each in recordings.items()}
 
     def _category(self, thing: Placed) -> str:

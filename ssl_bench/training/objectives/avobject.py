@@ -27,7 +27,6 @@ from ssl_bench.training.data import Needs
 from ssl_bench.training.feeds import Batch
 from ssl_bench.training.preparation import Preparation
 from ssl_bench.training.task import EmbeddingTask, SoundBankSettings
-from ssl_bench.training.trunk_maps import motions
 
 
 def scores(places: Tensor, sounds: Tensor) -> Tensor:
@@ -156,9 +155,7 @@ def prepare(preparation: Preparation) -> AVObjectTask:
     needs = Needs(video=architecture.video_input)
     feeds = preparation.feeds(preprocessing.image, front_end, needs)
     if trunk is not None:
-        feeds = preparation.frozen_feeds(feeds, trunk)
         make, key = partial(speeds, cells=architecture.cells), ["speeds", architecture.cells]
-        for feed in feeds:
-            feed.motions["speeds"] = motions(feed.source, make, key, preparation.progress)
+        feeds = preparation.motion_feeds(trunk, feeds, "speeds", make, key)
     digest = None if trunk is None else trunk.sha256
     return AVObjectTask(network, *feeds, settings, image_trunk_sha256=digest)

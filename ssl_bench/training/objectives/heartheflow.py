@@ -32,7 +32,6 @@ from ssl_bench.training.feeds import Batch, Feed, Rows
 from ssl_bench.training.objectives.lvs import TAU, lvs_loss
 from ssl_bench.training.preparation import Initialisation, Preparation, initialise
 from ssl_bench.training.task import EmbeddingSettings, EmbeddingTask
-from ssl_bench.training.trunk_maps import motions
 
 _ROOM = 256 * 2**20
 """Bytes of flow that are kept from pass to pass."""
@@ -136,14 +135,14 @@ def prepare(preparation: Preparation) -> HearTheFlowTask:
     video = None if network.flowatt is None else preprocessing.flow.video_input
     needs = Needs(video=video)
     training, validation = preparation.feeds(preprocessing.image, front_end, needs)
-    frozen = network.imgnet if isinstance(network.imgnet, FrozenTrunk) else None
-    if frozen is not None:
-        training, validation = preparation.frozen_feeds((training, validation), frozen)
+    if video is None:
+        preparation.see_once(network.imgnet, training, validation)
+    elif isinstance(network.imgnet, FrozenTrunk):
         make = partial(whole_flow, preprocessing=preprocessing)
         key = [each.model_dump(mode="json") for each in (preprocessing.flow, preprocessing.image)]
-        for feed in (training, validation) if video is not None else ():
-            feed.motions["flow"] = motions(feed.source, make, key, preparation.progress)
-    elif video is not None:
+        feeds = training, validation
+        training, validation = preparation.motion_feeds(network.imgnet, feeds, "flow", make, key)
+    else:
         training, validation = (
             FlowFeed(feed, preprocessing.flow) for feed in (training, validation)
         )

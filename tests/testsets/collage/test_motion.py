@@ -95,7 +95,7 @@ def test_a_thing_moves_with_its_own_sound_only_where_it_sounds(opened: Opened) -
     alike: list[list[float]] = [[], []]
     for number in range(12):
         scenes = [world.scene("interactive", 2 * number + turn) for turn in (0, 1)]
-        [sounding] = [each for each, thing in enumerate(scenes[0].things) if thing.sounding]
+        [sounding] = scenes[0].sounding
         heard = loudness(world.sound(scenes[0]).astype(np.float64), RATE)
         at = [len(heard) // 2 + round(each / 25 * RATE) for each in range(-20, 21)]
         expected = np.abs(heard[at] - heard[len(heard) // 2])
