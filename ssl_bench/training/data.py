@@ -62,6 +62,11 @@ class Source(ABC):
     categories: NDArray[np.int64]
     has_truth: bool  # Whether :meth:`truth` is known
 
+    @property
+    def digest_of_images(self) -> str:
+        """SHA-256 of what images are made of; that of all that is read, unless less is known."""
+        return self.digest
+
     @abstractmethod
     def image(self, row: int) -> NDArray[np.uint8]:
         """The whole image of one example, ``(height, width, 3)`` uint8 RGB."""
@@ -232,9 +237,15 @@ class ArraySource(Source):
     # ``(N, h, w)`` float32 in [0, 1]; None where it is not to be read.
     truths: NDArray[np.float32] | None = None
     clips: Pictures | None = None  # The frames around each image; None where there are none
+    without_frames: str | None = None  # The digest without them, where they are part of it
 
     def __post_init__(self) -> None:
         self.has_truth = self.truths is not None
+
+    @property
+    def digest_of_images(self) -> str:
+        """See :attr:`Source.digest_of_images`."""
+        return self.without_frames or self.digest
 
     def image(self, row: int) -> NDArray[np.uint8]:
         """See :meth:`Source.image`."""
@@ -342,6 +353,7 @@ def _collage(
         np.stack(tables) if tables else None,
         np.stack(truths) if truths else None,
         clips,
+        test_set.digest,
     )
 
 

@@ -42,7 +42,7 @@ def trunk_maps(
         return maps
 
     code = digest_of_code(_CODE, libraries=_LIBRARIES)
-    key = [trunk.sha256, source.digest, preprocessing.model_dump(mode="json"), code]
+    key = [trunk.sha256, source.digest_of_images, preprocessing.model_dump(mode="json"), code]
     tell = counted("reading images once through the frozen trunk", progress)
     return made_once("trunk-maps", key, len(source.ids), make, tell)
 
