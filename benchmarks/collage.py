@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 
 from ssl_bench.files import CACHE_VARIABLE
+from ssl_bench.media.video_input import VideoInput
 from ssl_bench.testsets import open_test_set
 from ssl_bench.testsets.collage.testset import CollageTestSet
 
@@ -44,6 +45,9 @@ def main() -> None:
             total += spent
             print(f"{name}: {1000 * spent / count:.1f} ms a scene")
         print(f"together: {count / total:.0f} scenes a second of processor time")
+        video = VideoInput(frames=9, rate=10)
+        spent = seconds(lambda: [world.frames(scene, video) for scene in scenes])
+        print(f"{video.described()}: {1000 * spent / count:.1f} ms a scene")
         spent = seconds(lambda: (opened(5000).digest, opened(5000).samples))
         print(f"opening a split of 5,000: {spent:.2f} s")
 

@@ -28,10 +28,14 @@ from ssl_bench.predictions import open_predictions
 from ssl_bench.protocols.conventions import Normalisation
 from ssl_bench.scoring.results import Result
 from ssl_bench.scoring.run import ScoringOptions, score
+from ssl_bench.testsets.collage.testset import CollageTestSet
 from ssl_bench.testsets.synth.testset import SynthTestSet
 from ssl_bench.trials.trial_set import TrialSet
 
 Map = NDArray[np.floating[Any]]
+
+MADE = (SynthTestSet, CollageTestSet)
+"""Test sets that are made by code, so that it is known how far things move."""
 
 SMALLEST = 1e-12
 """What the logarithm takes smaller values for."""
@@ -126,15 +130,16 @@ def in_words(result: Result) -> str:
 
 
 def moved(trials: TrialSet, seconds: float = 0.1) -> tuple[float, float]:
-    """Pixels by which silent and sounding things of the embedded world are elsewhere by then."""
-    world = trials.test_set
-    assert isinstance(world, SynthTestSet)
+    """Pixels by which silent and sounding things of a made world are elsewhere by then."""
+    test_set = trials.test_set
+    assert isinstance(test_set, MADE)
+    world: Any = test_set.world
     far: dict[bool, list[float]] = {False: [], True: []}
-    for index in range(world.count):
-        scene = world.world.scene(world.split, index)
-        ways = world.world.paths(scene, VideoInput(frames=3, rate=1 / seconds))[:, 2]
-        for thing, way in zip(scene.objects, ways, strict=True):
-            far[thing.sounding].append(float(np.hypot(*way)))
+    for index in range(test_set.count):
+        scene = world.scene(test_set.split, index)
+        ways = world.paths(scene, VideoInput(frames=3, rate=1 / seconds))[:, 2]
+        for number, way in enumerate(ways):
+            far[number in scene.sounding].append(float(np.hypot(*way)))
     return float(np.mean(far[False])), float(np.mean(far[True]))
 
 
@@ -187,7 +192,7 @@ def main() -> None:
             for change, answers in shown.items():
                 result = rescored(answers, done.trials, given.normalisation)
                 print(f"  {change} ({len(answers)} trials): {in_words(result)}", flush=True)
-        if set(inputs) & set(FRAMES) and isinstance(done.trials.test_set, SynthTestSet):
+        if set(inputs) & set(FRAMES) and isinstance(done.trials.test_set, MADE):
             silent, sounding = moved(done.trials)
             print(
                 f"  0.1 s after the picture silent things are {silent:.1f} pixels away, "

@@ -22,8 +22,11 @@ from ssl_bench.media.video_input import VideoInput
 from ssl_bench.media.waveform import Waveform
 from ssl_bench.models.checkpoints import Checkpoint
 from ssl_bench.models.contract import Features
+from ssl_bench.models.efficientnet import Lite
 from ssl_bench.models.embedding_localizer import EmbeddingLocalizer, EmbeddingNetwork
+from ssl_bench.models.image_trunks import FrozenTrunk
 from ssl_bench.models.images import resize_image
+from ssl_bench.models.optical_flow import STEPS_PER_PIXEL, speeds
 from ssl_bench.models.provenance import Provenance
 from ssl_bench.models.recipes import checked
 from ssl_bench.models.segments import repeated
@@ -60,7 +63,9 @@ class Layer(Document):
 class AVObjectArchitecture(Document):
     """Shape of the network, and the frames that it looks at."""
 
-    video: tuple[Layer, ...]  # Layers; the kernel of the first alone is longer than one frame
+    # Layers; the kernel of the first alone is longer than one frame. With `image_trunk` they read
+    # how fast places move from each frame to the next, on a grid of so many `cells` a side.
+    video: tuple[Layer, ...]
     sound: tuple[Layer, ...]
     hidden: PositiveInt = 512
     dimension: PositiveInt = 1024  # D of the space that places and sounds share
@@ -68,6 +73,10 @@ class AVObjectArchitecture(Document):
     rate: PositiveFloat = 25.0  # Frames a second
     margin: Annotated[int, Field(ge=0)] = 58  # Pixels of black around the frames
     white: PositiveFloat = 255.0  # Largest value of a pixel, as the network reads it
+    # A trunk that sees the picture in the middle: this one, frozen, under a layer with as many
+    # channels as the last one for video.
+    image_trunk: Lite | None = None
+    cells: PositiveInt = 14
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -81,8 +90,10 @@ class AVObjectArchitecture(Document):
                     raise ValueError("layers of video have stride 1 and padding 0 in time")
                 if {len(each) for each in sizes} != {axes} or pooled not in ({0}, {axes}):
                     raise ValueError(f"sizes of layers of {name} must have {axes} axes")
-        if self.video[0].kernel[0] != WINDOW or any(x.kernel[0] != 1 for x in self.video[1:]):
-            raise ValueError(f"the first kernel of video takes in {WINDOW} frames, others one")
+        first = WINDOW if self.image_trunk is None else WINDOW - 1
+        if self.video[0].kernel[0] != first or any(x.kernel[0] != 1 for x in self.video[1:]):
+            what = "frames" if self.image_trunk is None else "steps between frames"
+            raise ValueError(f"the first kernel of video takes in {first} {what}, others one")
         return self
 
     @property
@@ -241,10 +252,13 @@ class AVObjectNetwork(EmbeddingNetwork):
         self.dimension = architecture.dimension * self.steps
         self.margin = architecture.margin
         self.brightness = architecture.white / 255
-        self.net_lip = _VideoTrunk(3, architecture.video, axes=3)
+        self.cells = architecture.cells
+        channels = architecture.video[-1].channels
+        self.imgnet = None if architecture.image_trunk is None else FrozenTrunk(channels)
+        self.net_lip = _VideoTrunk(3 if self.imgnet is None else 1, architecture.video, axes=3)
         self.net_aud = _SoundTrunk(1, architecture.sound, axes=2)
         wide = architecture.hidden, architecture.dimension
-        self.ff_lip = _Head(architecture.video[-1].channels, *wide)
+        self.ff_lip = _Head(channels if self.imgnet is None else 2 * channels, *wide)
         self.ff_aud = _Head(architecture.sound[-1].channels, *wide)
         self.logits_scale = nn.Linear(1, 1, bias=False)
         nn.init.ones_(self.logits_scale.weight)
@@ -253,9 +267,27 @@ class AVObjectNetwork(EmbeddingNetwork):
         """Encode frames ``(B, 3, n, H, W)``, RGB from 0 to 255, as ``(B, D, steps, h, w)``.
 
         Of unit length over D. Black lies around the frames, so that places begin at their edge.
+        With a frozen trunk it takes the picture in the middle as ImageNet's networks do, and the
+        speeds of places as further channels: ``(B, 3 + n - 1, H, W)``.
         """
+        if self.imgnet is not None:
+            speeds = functional.adaptive_avg_pool2d(images[:, 3:], self.cells)
+            return self.encode_moving(images[:, :3], speeds)
         padded = functional.pad(images * self.brightness, [self.margin] * 4)
         return functional.normalize(self.ff_lip(self.net_lip(padded)), dim=1)
+
+    def encode_moving(self, pictures: Tensor, speeds: Tensor) -> Tensor:
+        """Encode pictures, or what a frozen trunk makes of them, that move so fast.
+
+        `speeds` are those of :func:`~ssl_bench.models.optical_flow.speeds`, ``(B, n - 1, cells,
+        cells)`` from 0 to 255. Gives ``(B, D, steps, h, w)``, of unit length over D: each place as
+        it looks in the picture, and moves at each time.
+        """
+        assert self.imgnet is not None
+        seen = self.imgnet(pictures)[:, :, None]
+        moving = self.net_lip(speeds.float()[:, None] / STEPS_PER_PIXEL)
+        both = torch.cat([seen.expand(-1, -1, moving.shape[2], -1, -1), moving], dim=1)
+        return functional.normalize(self.ff_lip(both), dim=1)
 
     def encode_sounds(self, spectrograms: Tensor) -> Tensor:
         """Encode spectrograms ``(B, 1, F, T)`` as ``(B, D * steps)`` of the times in the middle."""
@@ -358,7 +390,17 @@ class AVObject(EmbeddingLocalizer[AVObjectNetwork]):
         return replace(checkpoint, tensors=kept)
 
     def prepare_image(self, image: NDArray[np.uint8]) -> NDArray[Any]:
-        """The frames ``(n, side, side, 3)``, each resized."""
+        """The frames ``(n, side, side, 3)``, each resized.
+
+        For a frozen trunk the picture in the middle, and speeds as further channels that are the
+        same over each cell: ``(side, side, 3 + n - 1)`` uint8.
+        """
+        if self._network.imgnet is not None:
+            picture = resize_image(image[len(image) // 2], self._preprocessing.image)
+            moving = speeds(image, self._network.cells).transpose(1, 2, 0)
+            size = picture.shape[:2]
+            rows, columns = (np.arange(side) * len(moving) // side for side in size)
+            return np.concatenate([picture, moving[rows][:, columns]], axis=-1)
         return np.stack([resize_image(frame, self._preprocessing.image) for frame in image])
 
     def prepare_sound(self, sound: Waveform) -> NDArray[np.float32]:
@@ -367,6 +409,8 @@ class AVObject(EmbeddingLocalizer[AVObjectNetwork]):
 
     def encode_prepared_images(self, prepared: Sequence[NDArray[Any]]) -> Features:
         """Features ``visual (B, D, steps, h, w)`` float32 of B prepared clips."""
+        if self._network.imgnet is not None:
+            return super().encode_prepared_images(prepared)
         encoded = []
         # Clip by clip: those of the authors' size would fill the memory together.
         for clip in prepared:
@@ -374,6 +418,11 @@ class AVObject(EmbeddingLocalizer[AVObjectNetwork]):
                 frames = self._place.send(clip[None]).float().permute(0, 4, 1, 2, 3)
                 encoded.append(self._place.fetch(self._network.encode_images(frames)))
         return {"visual": np.concatenate(encoded)}
+
+    def _pixels(self, prepared: Sequence[NDArray[Any]]) -> Tensor:
+        pixels = super()._pixels([each[..., :3] for each in prepared])
+        moving = self._place.send(np.stack([each[..., 3:] for each in prepared]))
+        return torch.cat([pixels, moving.permute(0, 3, 1, 2).to(pixels.dtype)], dim=1)
 
     def localize(self, image_features: Features, audio_features: Features) -> NDArray[np.float32]:
         """Maps ``(B, h, w)`` float32: smoothed cosines times the learned scale."""

@@ -20,23 +20,24 @@ from torch.nn import functional
 from ssl_bench.media.video_input import VideoInput
 from ssl_bench.media.waveform import Waveform
 from ssl_bench.models.embedding_localizer import EmbeddingLocalizer, EmbeddingNetwork
+from ssl_bench.models.image_trunks import TwoTrunks
 from ssl_bench.models.images import resize_image
 from ssl_bench.models.optical_flow import FlowPreprocessing, flow_of, require_frames
 from ssl_bench.models.recipes import checked
-from ssl_bench.models.resnet import ResidualTrunk, TrunkArchitecture
+from ssl_bench.models.resnet import ResidualTrunk
 from ssl_bench.models.segments import repeated, sixteen_bits
 from ssl_bench.models.sounds import LogMelAudio, PublishedFrontEnd
 from ssl_bench.models.trained import PriorPreprocessing
-from ssl_bench.schemas import Document
 
 _NARROWER = 8
 
 
-class HearTheFlowArchitecture(Document):
-    """Shape of the network; the defaults are those of the authors' code."""
+class HearTheFlowArchitecture(TwoTrunks):
+    """Shape of the network; the defaults are those of the authors' code.
 
-    # Shape of the trunks for images, sounds and flow; they differ in their input channels only.
-    trunk: TrunkArchitecture = Field(default_factory=TrunkArchitecture)
+    A trunk for flow has the shape of that for sounds.
+    """
+
     # What reads the flow: a trunk; the largest flow of each place; or nothing, and then places of
     # an image are compared with sounds as they are.
     flow: Literal["trunk", "largest", "none"] = "trunk"
@@ -93,7 +94,7 @@ class HearTheFlowNetwork(EmbeddingNetwork):
         super().__init__()
         trunk = architecture.trunk
         self.dimension = trunk.channels
-        self.imgnet = ResidualTrunk(trunk, input_channels=3)
+        self.imgnet = architecture.seeing()
         self.audnet = ResidualTrunk(trunk, input_channels=1)
         self.flownet: ResidualTrunk | None = None
         self.flowatt: FlowAttention | None = None
@@ -109,15 +110,19 @@ class HearTheFlowNetwork(EmbeddingNetwork):
         They are ``(B, 5, H, W)``: red, green and blue, and movement to the right and down. Without
         attention nothing after blue is read.
         """
-        visual: Tensor = self.imgnet(images[:, :3])
+        return self.encode_moving(images[:, :3], images[:, 3:])
+
+    def encode_moving(self, pictures: Tensor, flow: Tensor) -> Tensor:
+        """The same of pictures ``(B, 3, H, W)`` and their flow ``(B, 2, H, W)``.
+
+        For pictures may stand what a frozen trunk makes of them. Where flow has more places than
+        they have, the largest count.
+        """
+        visual: Tensor = self.imgnet(pictures)
         if self.flowatt is not None:
-            moved = images[:, 3:]
-            flow = (
-                functional.adaptive_max_pool2d(moved, visual.shape[2:])
-                if self.flownet is None
-                else self.flownet(moved)
-            )
-            visual = visual + self.flowatt(visual, flow)
+            read = flow if self.flownet is None else self.flownet(flow)
+            keys = functional.adaptive_max_pool2d(read, visual.shape[2:])
+            visual = visual + self.flowatt(visual, keys)
         return functional.normalize(visual, dim=1)
 
     def encode_sounds(self, spectrograms: Tensor) -> Tensor:
@@ -190,8 +195,7 @@ class HearTheFlow(EmbeddingLocalizer[HearTheFlowNetwork]):
         preprocessing = self._preprocessing
         require_frames(image, preprocessing.flow)
         picture = resize_image(image[1], preprocessing.image)  # First: it refuses empty ones
-        flow = resize_image(flow_of(image, preprocessing.flow), preprocessing.image)
-        return np.concatenate([picture, flow[..., :2]], axis=-1)
+        return np.concatenate([picture, whole_flow(image, preprocessing)], axis=-1)
 
     def _pixels(self, prepared: Sequence[NDArray[Any]]) -> Tensor:
         pixels = super()._pixels([each[..., :3] for each in prepared])
@@ -199,6 +203,14 @@ class HearTheFlow(EmbeddingLocalizer[HearTheFlowNetwork]):
             return pixels
         moved = self._place.send(np.stack([each[..., 3:] for each in prepared]))
         return torch.cat([pixels, scaled_flow(moved, self._preprocessing.flow)], dim=1)
+
+
+def whole_flow(frames: NDArray[np.uint8], preprocessing: HearTheFlowPreprocessing) -> NDArray[Any]:
+    """Flow of three frames ``(3, height, width, 3)``, resized as the picture: ``(side, side, 2)``.
+
+    Raises DataError where these are no such frames.
+    """
+    return resize_image(flow_of(frames, preprocessing.flow), preprocessing.image)[..., :2]
 
 
 def scaled_flow(pictures: Tensor, preprocessing: FlowPreprocessing) -> Tensor:

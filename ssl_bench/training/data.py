@@ -53,17 +53,6 @@ class Needs:
     video: VideoInput | None = None
 
 
-def refuse_video(needs: Needs, where: object) -> None:
-    """Raise ModelError where an objective needs video of data that have pictures alone."""
-    if needs.video is not None:
-        raise ModelError(
-            "this model learns from video, and these data have still pictures",
-            code="E_NO_VIDEO",
-            where=str(where),
-            remedy="train it on synth, or train a model that needs no video",
-        )
-
-
 def refuse_heard_only(recipe: TrainingRecipe, where: object) -> None:
     """Raise ModelError where a recipe leaves out unheard categories of data that have none."""
     if recipe.heard_only:
@@ -84,6 +73,11 @@ class Source(ABC):
     # where several sound, or the category is unknown.
     categories: NDArray[np.int64]
     has_truth: bool  # Whether :meth:`truth` is known
+
+    @property
+    def digest_of_images(self) -> str:
+        """SHA-256 of what images are made of; that of all that is read, unless less is known."""
+        return self.digest
 
     @abstractmethod
     def image(self, row: int) -> NDArray[np.uint8]:
@@ -193,7 +187,6 @@ class Collage(TrainingData):
     ) -> tuple[Source, Source]:
         """The first scenes of the splits; see :meth:`TrainingData.sources`."""
         del seed
-        refuse_video(needs, self.name)
         refuse_heard_only(recipe, self.name)
         if needs.labels and not needs.sounds:
             raise ModelError(
@@ -204,9 +197,14 @@ class Collage(TrainingData):
             )
         truth_side = TRAINING_TRUTH_SIDE if needs.truth else None
         return (
-            _collage("train", _scenes_of(recipe), front_end, truth_side, progress),
+            _collage("train", _scenes_of(recipe), front_end, truth_side, progress, needs.video),
             _collage(
-                "validation", recipe.validation_scenes, front_end, VALIDATION_TRUTH_SIDE, progress
+                "validation",
+                recipe.validation_scenes,
+                front_end,
+                VALIDATION_TRUTH_SIDE,
+                progress,
+                needs.video,
             ),
         )
 
@@ -253,9 +251,15 @@ class ArraySource(Source):
     # ``(N, h, w)`` float32 in [0, 1]; None where it is not to be read.
     truths: NDArray[np.float32] | None = None
     clips: Pictures | None = None  # The frames around each image; None where there are none
+    without_frames: str | None = None  # The digest without them, where they are part of it
 
     def __post_init__(self) -> None:
         self.has_truth = self.truths is not None
+
+    @property
+    def digest_of_images(self) -> str:
+        """See :attr:`Source.digest_of_images`."""
+        return self.without_frames or self.digest
 
     def image(self, row: int) -> NDArray[np.uint8]:
         """See :meth:`Source.image`."""
@@ -347,6 +351,7 @@ def _collage(
     front_end: FrontEnd | None,
     truth_side: int | None,
     progress: Progress | None,
+    video: VideoInput | None,
 ) -> ArraySource:
     test_set = open_test_set("collage", split, options={"count": count})
     names = sorted({each.category for each in test_set.samples})
@@ -362,13 +367,19 @@ def _collage(
         if tell is not None:
             tell(done, count)
     ids = tuple(sample.id for sample in test_set.samples)
+    digest, clips = test_set.digest, None
+    if video is not None:
+        clips = _Clips(test_set, ids, video)
+        digest = sha256_of_json([digest, video.frames, video.rate])
     return ArraySource(
         ids,
-        test_set.digest,
+        digest,
         np.array(categories),
         _Rendered(test_set, ids),
         np.stack(tables) if tables else None,
         np.stack(truths) if truths else None,
+        clips,
+        test_set.digest,
     )
 
 

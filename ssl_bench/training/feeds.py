@@ -32,7 +32,7 @@ from ssl_bench.training.augmentation import (
     sound_changes_of,
 )
 from ssl_bench.training.data import Needs, Source
-from ssl_bench.training.trunk_maps import TrunkMaps
+from ssl_bench.training.stored_rows import StoredRows
 
 Batch = dict[str, Tensor]
 """Tensors by name, with one row for each example; ``rows (B,)`` int64 are the examples' rows."""
@@ -68,10 +68,12 @@ class Feed:
         preprocessing: ImagePreprocessing,
         seed: int,
         needs: Needs = _AUDIO_VISUAL,
-        maps: TrunkMaps | None = None,
+        maps: StoredRows | None = None,
     ) -> None:
         self.source = source
         self.maps = maps
+        # What batches hold of the examples' frames beside maps, by its name there.
+        self.motions: dict[str, StoredRows] = {}
         self.seed = seed
         self.augmentation = augmentation
         self.preprocessing = preprocessing
@@ -200,6 +202,7 @@ class Feed:
 
     def _known(self, rows: Rows) -> Batch:
         batch = {"rows": torch.from_numpy(rows)}
+        batch |= {name: kept.of(rows) for name, kept in self.motions.items()}
         if self._needs.labels:
             batch["labels"] = torch.from_numpy(self.source.categories[rows])
         return batch

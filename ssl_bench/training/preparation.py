@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
+import numpy as np
+from numpy.typing import NDArray
 from torch import nn
 
 from ssl_bench.errors import ModelError, WeightsError
@@ -25,7 +27,7 @@ from ssl_bench.training.feeds import Feed
 from ssl_bench.training.neighbours import NeighbourFiles
 from ssl_bench.training.recipe import TrainingRecipe
 from ssl_bench.training.run_state import Progress
-from ssl_bench.training.trunk_maps import refuse_varied, trunk_maps
+from ssl_bench.training.trunk_maps import motions, refuse_varied, trunk_maps
 
 CLASSIFIER_HEAD = ("fc.weight", "fc.bias")
 """Keys of a residual classifier that its trunk does not use."""
@@ -122,18 +124,48 @@ class Preparation:
     def embedding_feeds(self, trunk: nn.Module | None = None) -> tuple[Feed, Feed]:
         """Feeds of images with sounds, prepared as the variant of an embedding model requires.
 
-        Where the image trunk is frozen, its maps stand for the images. ModelError where the recipe
-        varies them.
+        Where the image trunk is frozen, its maps stand for the images, as :meth:`see_once` says.
         """
         preprocessing = self.preprocessing(EmbeddingPreprocessing)
-        feeds = self.feeds(
-            preprocessing.image, partial(prepare_sound, preprocessing=preprocessing.audio)
-        )
-        if isinstance(trunk, FrozenTrunk):
-            refuse_varied(self.recipe.augmentation, self.recipe_path)
-            for feed in feeds:
-                feed.maps = trunk_maps(trunk, feed.source, preprocessing.image, self.progress)
+        front_end = partial(prepare_sound, preprocessing=preprocessing.audio)
+        feeds = self.feeds(preprocessing.image, front_end)
+        self.see_once(trunk, *feeds)
         return feeds
+
+    def see_once(self, trunk: nn.Module | None, training: Feed | None, validation: Feed) -> None:
+        """Let a frozen trunk look at each picture once: its maps stand for the images then.
+
+        Nothing changes with another trunk. `training` is None where its pictures are looked at as
+        often as they are drawn; else ModelError where the recipe varies them.
+        """
+        if not isinstance(trunk, FrozenTrunk):
+            return
+        if training is not None:
+            refuse_varied(self.recipe.augmentation, self.recipe_path)
+        for feed in (training, validation):
+            if feed is not None:
+                feed.maps = trunk_maps(trunk, feed.source, feed.preprocessing, self.progress)
+
+    def motion_feeds(
+        self,
+        trunk: FrozenTrunk,
+        feeds: Iterable[Feed],
+        name: str,
+        make: Callable[[NDArray[np.uint8]], NDArray[Any]],
+        key: list[Any],
+    ) -> tuple[Feed, Feed]:
+        """Feeds of the same examples with maps of a frozen trunk, and how things move beside them.
+
+        By `name` batches hold what `make` gives for the frames of each example, once for all; `key`
+        is all that decides it beside frames and code. ModelError where the recipe varies pictures.
+        """
+        training, validation = (
+            Feed(each.source, each.augmentation, each.preprocessing, each.seed) for each in feeds
+        )
+        self.see_once(trunk, training, validation)
+        for feed in (training, validation):
+            feed.motions[name] = motions(feed.source, make, key, self.progress)
+        return training, validation
 
     def start_image_trunk(
         self,

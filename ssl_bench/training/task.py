@@ -242,12 +242,13 @@ class EmbeddingTask(AudioVisualTask[Embedding, Chosen]):
         """
         if self._validated is not None and self._validated[0] is batch:
             return self._validated[1]
-        features = (
-            self.network.encode_images(batch["images"]),
-            self.network.encode_sounds(batch["sounds"]),
-        )
+        features = self.places(batch), self.network.encode_sounds(batch["sounds"])
         self._validated = (batch, features) if torch.is_inference_mode_enabled() else None
         return features
+
+    def places(self, batch: Batch) -> Tensor:
+        """Features ``(B, D, h, w)`` of the images of a batch."""
+        return self.network.encode_images(batch["images"])
 
     def contrasted(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """The same, and those of the other devices where these are contrasted too."""

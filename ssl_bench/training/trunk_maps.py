@@ -2,37 +2,26 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from ssl_bench.errors import ModelError
-from ssl_bench.files import atomic_path, cache_folder, digest_of_code, sha256_of_json
+from ssl_bench.files import digest_of_code
 from ssl_bench.models.image_trunks import FrozenTrunk
 from ssl_bench.models.images import ImagePreprocessing, prepare_images
 from ssl_bench.training.augmentation import Augmentation
 from ssl_bench.training.data import Source
 from ssl_bench.training.run_state import Progress, counted
+from ssl_bench.training.stored_rows import StoredRows, made_once
 
-_BATCH = 16
-# What decides the maps, beside the weights and the pictures.
+# What decides the maps, beside the weights and the pictures; and what is made of frames.
 _CODE = ("models", "media")
 _LIBRARIES = ("numpy", "opencv-python-headless", "pillow", "torch")
-
-
-@dataclass(frozen=True)
-class TrunkMaps:
-    """Maps of N pictures: a file ``(N, D, h, w)`` float16."""
-
-    path: Path
-
-    def of(self, rows: NDArray[np.int64]) -> Tensor:
-        """Maps ``(B, D, h, w)`` float32 of some pictures."""
-        return torch.from_numpy(np.load(self.path, mmap_mode="r")[rows].astype(np.float32))
 
 
 def trunk_maps(
@@ -40,38 +29,43 @@ def trunk_maps(
     source: Source,
     preprocessing: ImagePreprocessing,
     progress: Progress | None = None,
-) -> TrunkMaps:
-    """What a frozen trunk makes of all pictures of a source, from the cache folder if it is there.
+) -> StoredRows:
+    """What a frozen trunk makes of all pictures of a source: maps ``(N, D, h, w)`` float16.
 
-    4,000 pictures take half a gigabyte.
+    They come from the cache folder if they are there; 4,000 take half a gigabyte.
     """
+
+    def make(rows: range) -> NDArray[np.float16]:
+        pixels = prepare_images([source.image(row) for row in rows], preprocessing)
+        images = torch.from_numpy(pixels).to(memory_format=torch.channels_last)
+        maps: NDArray[np.float16] = trunk.maps(images).half().numpy()
+        return maps
+
     code = digest_of_code(_CODE, libraries=_LIBRARIES)
-    key = [trunk.sha256, source.digest, preprocessing.model_dump(mode="json"), code]
-    path, count = cache_folder("trunk-maps", f"{sha256_of_json(key)}.npy"), len(source.ids)
-    if _is_whole(path, count):
-        return TrunkMaps(path)
+    key = [trunk.sha256, source.digest_of_images, preprocessing.model_dump(mode="json"), code]
     tell = counted("reading images once through the frozen trunk", progress)
-    with atomic_path(path) as temporary:
-        stored: NDArray[np.float16] | None = None
-        for start in range(0, count, _BATCH):
-            rows = range(start, min(start + _BATCH, count))
-            pixels = prepare_images([source.image(row) for row in rows], preprocessing)
-            images = torch.from_numpy(pixels).to(memory_format=torch.channels_last)
-            maps = trunk.maps(images).half().numpy()
-            if stored is None:
-                shape = (count, *maps.shape[1:])
-                stored = np.lib.format.open_memmap(temporary, "w+", np.float16, shape)
-            stored[start : rows.stop] = maps
-            if tell is not None:
-                tell(rows.stop, count)
-    return TrunkMaps(path)
+    return made_once("trunk-maps", key, len(source.ids), make, tell)
 
 
-def _is_whole(path: Path, count: int) -> bool:
-    try:
-        return len(np.load(path, mmap_mode="r")) == count
-    except (OSError, ValueError):
-        return False
+def motions(
+    source: Source,
+    make: Callable[[NDArray[np.uint8]], NDArray[Any]],
+    settings: list[Any],
+    progress: Progress | None = None,
+) -> StoredRows:
+    """What `make` gives for the frames of each example of a source, from the cache if it is there.
+
+    `settings` are all that decides it beside frames and code.
+    """
+    key = [source.digest, *settings, digest_of_code(_CODE, libraries=_LIBRARIES)]
+    tell = counted("reading how things move", progress)
+    return made_once(
+        "motions",
+        key,
+        len(source.ids),
+        lambda rows: np.stack([make(source.frames(row)) for row in rows]),
+        tell,
+    )
 
 
 def refuse_varied(augmentation: Augmentation, where: Path) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from made_trunk import use_made_trunk
 from numpy.typing import NDArray
 from recipe_weights import recipe_tensor, seeded_state
 from refusals import refused
@@ -27,6 +28,8 @@ from ssl_bench.models.avobject import (
     middle_map,
 )
 from ssl_bench.models.checkpoints import save_checkpoint
+from ssl_bench.models.images import ImagePreprocessing, resize_image
+from ssl_bench.models.optical_flow import speeds
 from ssl_bench.models.registry import load_baseline, load_localizer
 from ssl_bench.models.sounds import prepare_sound
 
@@ -165,6 +168,75 @@ def test_the_largest_over_a_bank_of_sounds_is_the_map_without_hearing(
     seen = banked.encode_image(list(clips[:1]))
     both = [banked.localize(seen, {"audio": row[None]}) for row in bank]
     assert np.allclose(banked.vision_only(seen), np.maximum(*both), atol=1e-5)
+
+
+class TestFrozenTrunk:
+    """The variant for collage: a frozen trunk looks, and speeds of places tell what moves."""
+
+    @pytest.fixture
+    def model(self, monkeypatch: pytest.MonkeyPatch) -> AVObject:
+        use_made_trunk(monkeypatch)
+        network = AVObjectNetwork(architecture("collage"))
+        network.load_state_dict(seeded_state(network))
+        table = load_baseline("avobject").variant("collage").preprocessing
+        return AVObject(network, AVObjectPreprocessing.model_validate(table))
+
+    @pytest.fixture
+    def moving(self) -> NDArray[np.uint8]:
+        """A bright square before grey, which moves to the right faster and faster."""
+        frames = np.full((9, 112, 112, 3), 60, np.uint8)
+        for number, frame in enumerate(frames):
+            left = 20 + number * number // 2
+            frame[40:72, left : left + 32] = 200
+        return frames
+
+    @pytest.fixture
+    def heard(self) -> list[Waveform]:
+        drawn = np.random.default_rng(1).normal(size=(2, 48000, 1)) * [[[900.0]], [[5000.0]]]
+        return [Waveform(each.astype(np.int16), 16000) for each in drawn]
+
+    def test_swapped_sounds_and_frames_that_stand_still_change_the_map(
+        self, model: AVObject, moving: NDArray[np.uint8], heard: list[Waveform]
+    ) -> None:
+        seen = model.encode_image([moving, moving])
+        maps = model.localize(seen, model.encode_audio(heard))
+        assert maps.shape == (2, 7, 7)
+        assert np.abs(maps[0] - maps[1]).max() > 1e-4
+        still = model.encode_image([np.repeat(moving[4:5], 9, axis=0), moving[::-1]])
+        for row in range(2):
+            changed = {"visual": still["visual"][row : row + 1]}
+            own = model.localize(changed, model.encode_audio(heard[:1]))
+            assert np.abs(own - maps[:1]).max() > 1e-5
+
+    def test_the_picture_comes_first_and_then_how_fast_each_place_moves(
+        self, model: AVObject, moving: NDArray[np.uint8]
+    ) -> None:
+        prepared = model.prepare_image(moving)
+        assert prepared.shape == (224, 224, 11)
+        assert (prepared[..., :3] == resize_image(moving[4], ImagePreprocessing())).all()
+        assert (prepared[::16, ::16, 3:] == speeds(moving, 14).transpose(1, 2, 0)).all()
+        fastest = prepared[..., 3:].max(axis=(0, 1)).astype(int)
+        assert fastest[-1] > 2 * fastest[1]
+
+    def test_it_may_be_given_maps_of_the_trunk_with_speeds(
+        self, model: AVObject, moving: NDArray[np.uint8]
+    ) -> None:
+        network = model._network
+        assert network.imgnet is not None
+        pixels = model._pixels([model.prepare_image(moving)])
+        assert pixels.shape == (1, 11, 224, 224)
+        with torch.inference_mode():
+            maps = network.imgnet.maps(pixels[:, :3])
+            given = network.encode_moving(maps, torch.from_numpy(speeds(moving, 14))[None])
+            torch.testing.assert_close(given, network.encode_images(pixels))
+
+    def test_the_first_kernel_takes_in_the_steps_between_five_frames(self) -> None:
+        table = load_baseline("avobject").variant("collage").architecture
+        with pytest.raises(ValueError, match="takes in 5 frames"):
+            AVObjectArchitecture.model_validate({**table, "image_trunk": None})
+        small = load_baseline("avobject").variant("synth").architecture
+        with pytest.raises(ValueError, match="takes in 4 steps"):
+            AVObjectArchitecture.model_validate({**small, "image_trunk": table["image_trunk"]})
 
 
 @pytest.mark.parametrize(

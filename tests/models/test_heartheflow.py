@@ -19,8 +19,9 @@ from heartheflow_cases import (
     tiny_network,
     vectors,
 )
+from made_trunk import use_made_trunk
 from numpy.typing import NDArray
-from recipe_weights import recipe_tensor
+from recipe_weights import recipe_tensor, seeded_state
 from refusals import refused, unsupported
 from torch import Tensor
 from torch.nn import functional
@@ -37,6 +38,7 @@ from ssl_bench.models.heartheflow import (
     WholeSecondsAudio,
     scaled_flow,
 )
+from ssl_bench.models.image_trunks import FrozenTrunk
 from ssl_bench.models.optical_flow import FlowPreprocessing
 from ssl_bench.models.recipes import Assembly
 from ssl_bench.models.registry import load_baseline, load_localizer
@@ -227,3 +229,45 @@ class TestRecipes:
         seen, heard = model.encode_image([shown] * 2), model.encode_audio(clips[:2])
         first, second = model.localize(seen, heard)
         assert np.abs(first - second).max() > 1e-3
+
+
+class TestFrozenTrunk:
+    """The variant for collage: a frozen trunk for images, and one that is trained for flow."""
+
+    @pytest.fixture
+    def network(self, monkeypatch: pytest.MonkeyPatch) -> HearTheFlowNetwork:
+        use_made_trunk(monkeypatch)
+        table = load_baseline("heartheflow").variant("collage").architecture
+        network = HearTheFlowNetwork(HearTheFlowArchitecture.model_validate(table))
+        network.load_state_dict(seeded_state(network))
+        return network.eval()
+
+    def test_flow_of_finer_places_is_brought_to_those_of_the_trunk(
+        self, network: HearTheFlowNetwork
+    ) -> None:
+        assert isinstance(network.imgnet, FrozenTrunk)
+        images = recipe_tensor("frozen", "images", (1, 5, 224, 224))
+        with torch.inference_mode():
+            places = network.encode_images(images)
+            assert places.shape == (1, 64, 7, 7)
+            maps = network.imgnet.maps(images[:, :3])
+            torch.testing.assert_close(network.encode_moving(maps, images[:, 3:]), places)
+            still = network.encode_moving(maps, torch.zeros(1, 2, 224, 224))
+        assert (still - places).abs().max() > 1e-5
+
+    def test_swapped_sounds_and_frames_that_stand_still_change_the_map(
+        self, network: HearTheFlowNetwork
+    ) -> None:
+        table = load_baseline("heartheflow").variant("collage").preprocessing
+        model = HearTheFlow(network, HearTheFlowPreprocessing.model_validate(table))
+        rng = np.random.default_rng(0)
+        ground = rng.integers(0, 255, (120, 120, 3), np.uint8)
+        moving = np.stack([np.roll(ground, 4 * number, axis=1) for number in range(3)])
+        drawn = rng.normal(size=(2, 48000, 1)) * [[[900.0]], [[5000.0]]]
+        heard = model.encode_audio([Waveform(each.astype(np.int16), 16000) for each in drawn])
+        maps = model.localize(model.encode_image([moving, moving]), heard)
+        assert maps.shape == (2, 7, 7)
+        assert np.abs(maps[0] - maps[1]).max() > 1e-4
+        still = model.encode_image([np.repeat(moving[1:2], 3, axis=0)])
+        own = model.localize(still, {"audio": heard["audio"][:1]})
+        assert np.abs(own - maps[:1]).max() > 1e-6

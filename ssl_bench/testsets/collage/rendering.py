@@ -8,6 +8,7 @@ from grey.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -61,27 +62,62 @@ def label_map(things: Sequence[Placed], cutouts: Callable[[int], Pixels]) -> Pix
     return labels
 
 
-def paint(
+def paint_frames(
     rng: np.random.Generator,
     things: Sequence[Placed],
     cutouts: Callable[[int], Pixels],
     photograph: Pixels,
+    ways: NDArray[np.int64],
 ) -> Pixels:
-    """The image ``(448, 448, 3)`` of a scene before a part of `photograph`."""
+    """Images ``(n, 448, 448, 3)`` of things that move before one background, under one grain.
+
+    `ways` ``(things, n, 2)`` say how far each is from its place in each: columns, rows. Colours
+    are those that suit its place.
+    """
     behind = _part(rng, photograph)
     times = [each.width / cutouts(each.cutout).shape[1] for each in things]
     enlarged = max(1.0, SIZE / behind.width, *times)
-    image = _as_sharp(behind, (SIZE, SIZE), enlarged).astype(np.int16)
+    empty = _as_sharp(behind, (SIZE, SIZE), enlarged).astype(np.int16)
+    image = empty.copy()
     common = int(rng.integers(*_VARIED)), int(rng.integers(*_COLOURED))
+    layers = []
     for thing in things:
-        cutout, part = cutouts(thing.cutout), image[_window(thing)]
+        cutout = cutouts(thing.cutout)
         mask = shape_of(cutout, thing)
-        weight = _soft(mask)[..., None]
-        fitted = _fitted(rng, _colours_of(cutout, thing, enlarged), mask, part, common)
-        part += (weight * (fitted - part) + 64) >> 7
-    grain = rng.integers(0, _GRAIN, (2, SIZE, SIZE), dtype=np.int8)
-    image += (grain[0] - grain[1])[..., None]
-    return np.clip(image, 0, 255).astype(np.uint8)
+        colours = _colours_of(cutout, thing, enlarged)
+        fitted = _fitted(rng, colours, mask, image[_window(thing)], common)
+        layer = _Layer(_soft(mask)[..., None], fitted, thing.x - _RIM, thing.y - _RIM)
+        layer.put(image, (0, 0))
+        layers.append(layer)
+    drawn = rng.integers(0, _GRAIN, (2, SIZE, SIZE), dtype=np.int8)
+    grain = (drawn[0] - drawn[1])[..., None]
+    painted = np.empty((ways.shape[1], SIZE, SIZE, 3), np.uint8)
+    for frame, places in zip(painted, ways.swapaxes(0, 1), strict=True):
+        moved = image
+        if places.any():
+            moved = empty.copy()
+            for layer, place in zip(layers, places.tolist(), strict=True):
+                layer.put(moved, place)
+        np.clip(moved + grain, 0, 255, out=frame, casting="unsafe")
+    return painted
+
+
+class _Layer(NamedTuple):
+    """A thing as it is laid over a picture: weights from 0 to 128, colours, and its place."""
+
+    weights: NDArray[np.int16]
+    colours: NDArray[np.int16]
+    x: int
+    y: int
+
+    def put(self, image: NDArray[np.int16], by: Sequence[int]) -> None:
+        """Lay it over an image, so many columns and rows from its place; beyond it is cut off."""
+        height, width = self.weights.shape[:2]
+        x, y = self.x + by[0], self.y + by[1]
+        part = image[max(y, 0) : max(y + height, 0), max(x, 0) : max(x + width, 0)]
+        top, left = max(-y, 0), max(-x, 0)
+        shown = slice(top, top + part.shape[0]), slice(left, left + part.shape[1])
+        part += (self.weights[shown] * (self.colours[shown] - part) + 64) >> 7
 
 
 def _window(thing: Placed) -> tuple[slice, slice]:

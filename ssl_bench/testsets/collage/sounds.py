@@ -49,11 +49,11 @@ def noise(rng: np.random.Generator) -> Samples:
     return _at_power(total, 0)
 
 
-def mixture(rng: np.random.Generator, recordings: Sequence[Samples]) -> Samples:
-    """What is heard of recordings over noise, int16 values with a peak of 0.9 of full scale."""
+def mixture(rng: np.random.Generator, sources: Sequence[Samples]) -> Samples:
+    """What is heard of sources over noise, int16 values with a peak of 0.9 of full scale."""
     total = np.zeros(LENGTH, np.int64)
-    for recording in recordings:
-        total += source(rng, recording)
+    for each in sources:
+        total += each
     ratio = int(rng.integers(RATIOS[0], RATIOS[1] + 1))
     power = math.isqrt(_energy(total) // LENGTH)
     total += noise(rng) * (power * _gain(-ratio) // _POWER) >> _BITS

@@ -13,6 +13,7 @@ from pydantic import Field
 
 from ssl_bench.errors import AnnotationError, DataError, Problem
 from ssl_bench.files import sha256_of_json
+from ssl_bench.media.video_input import VideoInput
 from ssl_bench.media.waveform import Waveform
 from ssl_bench.schemas import Strict, checked
 from ssl_bench.testsets.annotations import Boxes, Mask
@@ -117,6 +118,13 @@ class CollageTestSet(TestSet):
         """Sound of one sample: what sounds in it, over noise; three seconds, one channel."""
         return Waveform(self._row("sounds", sample_id)[:, None], RATE)
 
+    def require_video(self) -> None:
+        """Nothing: everything in these scenes moves."""
+
+    def frames(self, sample_id: str, video: VideoInput) -> NDArray[np.uint8]:
+        """Frames ``(n, 448, 448, 3)`` uint8 RGB around one sample's image, rendered when asked."""
+        return self.world.frames(self.world.scene(self.split, self._index(sample_id)), video)
+
     def silent_pairs(self) -> Sequence[SilentPair]:
         """Each image with the sound of a scene of which it shows nothing, by the world's seed."""
         return off_screen_pairs(self.samples, seed=self.world.seed)
@@ -132,8 +140,10 @@ class CollageTestSet(TestSet):
         return labels
 
     def _row(self, part: str, sample_id: str) -> NDArray[Any]:
-        index = int(self[sample_id].id.rpartition("-")[2])
-        return self._reader.row(part, index)[part].copy()
+        return self._reader.row(part, self._index(sample_id))[part].copy()
+
+    def _index(self, sample_id: str) -> int:
+        return int(self[sample_id].id.rpartition("-")[2])
 
     def _sample(self, scene: Scene) -> Sample:
         cutouts, things = self.world.sources.cutouts, scene.things
@@ -148,7 +158,7 @@ class CollageTestSet(TestSet):
             }
             for each in things
         ]
-        sounding = [number for number, each in enumerate(things) if each.sounding]
+        sounding = scene.sounding
         capable = sorted(str(each["category"]) for each in objects if each["capable"])
         return Sample(
             id=f"{self.split}-{scene.index:06d}",

@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 
 from ssl_bench.errors import DataError
 from ssl_bench.files import digest_of_code
+from ssl_bench.media.video_input import VideoInput
 from ssl_bench.testsets.base import Finding, corrupt
-from ssl_bench.testsets.collage import rendering, sounds
+from ssl_bench.testsets.collage import motion, rendering, sounds
 from ssl_bench.testsets.collage.layout import (
     PAIRED,
     SIZE,
@@ -25,15 +26,22 @@ from ssl_bench.testsets.collage.layout import (
     draw_things,
     with_sounds,
 )
-from ssl_bench.testsets.collage.materials import read_cutout, read_photograph, read_sound
+from ssl_bench.testsets.collage.materials import (
+    RATE,
+    Samples,
+    read_cutout,
+    read_photograph,
+    read_sound,
+)
 from ssl_bench.testsets.collage.sources import Material, Sources
+from ssl_bench.testsets.motion import path
 from ssl_bench.testsets.rendered import ArrayCache, Arrays, cache_of
 from ssl_bench.testsets.synth.exact import smooth_noise
 
 RECIPE = 2
 """Raised whenever a pixel, a mask or a sound of any scene changes."""
 
-_LAYOUT, _PICTURE, _SOUND = range(3)
+_LAYOUT, _PICTURE, _SOUND, _MOTION = range(4)  # the last one plus the thing's number
 # What decides how files are read and checked: what an earlier version kept is made again.
 _CODE = ("testsets/collage", "testsets/synth/exact.py", "media")
 _LIBRARIES = ("numpy", "pillow", "simplejpeg", "soundfile", "av")
@@ -50,6 +58,11 @@ class Scene:
     index: int
     number: int
     things: tuple[Placed, ...]
+
+    @property
+    def sounding(self) -> tuple[int, ...]:
+        """Numbers of the things that sound."""
+        return tuple(number for number, thing in enumerate(self.things) if thing.sounding)
 
 
 class World:
@@ -84,27 +97,36 @@ class World:
 
     def image(self, scene: Scene) -> NDArray[np.uint8]:
         """Image ``(448, 448, 3)`` uint8 RGB of a scene."""
-        rng = self._stream(scene.split, scene.number, _PICTURE)
-        use = scene.split if scene.split in ("train", "validation") else "test"
-        behind = [each for kind, each in self.sources.photographs if kind == use]
-        if behind:
-            chosen = behind[int(rng.integers(len(behind)))]
-            photograph = self._prepared("photograph", chosen, read_photograph)
-        else:
-            photograph = _drawn(rng)
-        return rendering.paint(rng, scene.things, self._cutout, photograph)
+        image: NDArray[np.uint8] = self._painted(scene, np.zeros((len(scene.things), 1, 2)))[0]
+        return image
+
+    def frames(self, scene: Scene, video: VideoInput) -> NDArray[np.uint8]:
+        """Frames ``(n, 448, 448, 3)`` uint8 RGB around the image of a scene, the middle one.
+
+        Everything moves as far: see :mod:`ssl_bench.testsets.collage.motion`.
+        """
+        return self._painted(scene, self.paths(scene, video))
+
+    def paths(self, scene: Scene, video: VideoInput) -> NDArray[np.float64]:
+        """How far each thing is from its place in each frame, ``(things, n, 2)``: columns, rows."""
+        _, sources = self._heard(scene)
+        heard = {self._category(scene.things[number]) for number in sources}
+        found = []
+        for number, thing in enumerate(scene.things):
+            rng = self._stream(scene.split, scene.number, _MOTION + number)
+            turn = float(rng.random())
+            if thing.sounding:
+                signal = sources[number]
+            else:
+                chosen = motion.unheard(rng, self._category(thing), heard, self._recordings)
+                signal = sounds.source(rng, self._prepared("sound", chosen, read_sound))
+            found.append(path(signal, RATE, turn, video.moments, motion.REACH))
+        return np.array(found)
 
     def sound(self, scene: Scene) -> NDArray[np.int16]:
         """Sound ``(48000,)`` int16 of what sounds in a scene, over noise."""
-        # Samples that share a picture differ in what sounds, and in the noise.
-        rng = self._stream(scene.split, scene.index, _SOUND)
-        recordings = []
-        for thing in scene.things:
-            if thing.sounding:
-                known = self._recordings[self.sources.cutouts[thing.cutout].category]
-                chosen = known[int(rng.integers(len(known)))]
-                recordings.append(self._prepared("sound", chosen, read_sound))
-        return sounds.mixture(rng, recordings).astype(np.int16)
+        rng, sources = self._heard(scene)
+        return sounds.mixture(rng, list(sources.values())).astype(np.int16)
 
     def render(self, split: str, number: int, parts: Sequence[str]) -> dict[str, Arrays]:
         """Parts of one chunk: ``truth`` (label maps), ``images`` and ``sounds`` of ten scenes."""
@@ -128,6 +150,32 @@ class World:
             except DataError as error:
                 findings += corrupt(material.path.name, error)
         return findings
+
+    def _painted(self, scene: Scene, ways: NDArray[np.float64]) -> NDArray[np.uint8]:
+        rng = self._stream(scene.split, scene.number, _PICTURE)
+        use = scene.split if scene.split in ("train", "validation") else "test"
+        behind = [each for kind, each in self.sources.photographs if kind == use]
+        if behind:
+            chosen = behind[int(rng.integers(len(behind)))]
+            photograph = self._prepared("photograph", chosen, read_photograph)
+        else:
+            photograph = _drawn(rng)
+        places = ways.astype(np.int64)
+        return rendering.paint_frames(rng, scene.things, self._cutout, photograph, places)
+
+    def _heard(self, scene: Scene) -> tuple[np.random.Generator, dict[int, Samples]]:
+        """What is heard of each thing that sounds, by its number, and what draws the noise."""
+        # Samples that share a picture differ in what sounds, and in the noise.
+        rng = self._stream(scene.split, scene.index, _SOUND)
+        recordings = {}
+        for number in scene.sounding:
+            known = self._recordings[self._category(scene.things[number])]
+            chosen = known[int(rng.integers(len(known)))]
+            recordings[number] = self._prepared("sound", chosen, read_sound)
+        return rng, {number: sounds.source(rng, each) for number, each in recordings.items()}
+
+    def _category(self, thing: Placed) -> str:
+        return self.sources.cutouts[thing.cutout].category
 
     def _cutout(self, number: int) -> NDArray[np.uint8]:
         return self._prepared("cutout", self.sources.cutouts[number].file, read_cutout)

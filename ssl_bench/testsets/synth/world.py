@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ssl_bench.media.video_input import VideoInput
+from ssl_bench.testsets.motion import path
 from ssl_bench.testsets.rendered import Arrays, cache_of
 from ssl_bench.testsets.synth import motion, sounds
 from ssl_bench.testsets.synth.categories import Category, categories
@@ -156,7 +157,7 @@ class World:
             turn = float(rng.random())
             heard = placed.sounding
             signal = self._source(scene, number) if heard else motion.unheard(rng, self.kinds)
-            found.append(motion.path(signal, turn, video.moments))
+            found.append(path(signal, sounds.RATE, turn, video.moments, motion.REACH))
         return np.array(found)
 
     def sound(self, scene: Scene) -> NDArray[np.int16]:

@@ -21,6 +21,7 @@ from ssl_bench.models.avobject import (
     attention,
     middle_map,
 )
+from ssl_bench.models.optical_flow import speeds
 from ssl_bench.models.sounds import prepare_sound
 from ssl_bench.training.data import Needs
 from ssl_bench.training.feeds import Batch
@@ -104,8 +105,12 @@ class AVObjectTask(EmbeddingTask[AVObjectNetwork, Settings]):
         """Places ``(B, D, T, h, w)`` of a batch, and ``(B, D, S)`` of its sounds at all times."""
         if self._validated is not None and self._validated[0] is batch:
             return self._validated[1]
-        frames = batch["frames"].permute(0, 4, 1, 2, 3).float()
-        features = self.network.encode_images(frames), self.network.sound_steps(batch["sounds"])
+        if "speeds" in batch:
+            places = self.network.encode_moving(batch["images"], batch["speeds"])
+        else:
+            frames = batch["frames"].permute(0, 4, 1, 2, 3).float()
+            places = self.network.encode_images(frames)
+        features = places, self.network.sound_steps(batch["sounds"])
         self._validated = (batch, features) if torch.is_inference_mode_enabled() else None
         return features
 
@@ -143,9 +148,14 @@ def prepare(preparation: Preparation) -> AVObjectTask:
     architecture = preparation.architecture(AVObjectArchitecture)
     preparation.refuse_image_trunk()
     network = AVObjectNetwork(architecture)
+    trunk = network.imgnet
     torch.nn.init.constant_(network.logits_scale.weight, settings.first_scale)
     preprocessing = preparation.preprocessing(AVObjectPreprocessing)
     front_end = partial(prepare_sound, preprocessing=preprocessing.audio)
     needs = Needs(video=architecture.video_input)
     feeds = preparation.feeds(preprocessing.image, front_end, needs)
-    return AVObjectTask(network, *feeds, settings)
+    if trunk is not None:
+        make, key = partial(speeds, cells=architecture.cells), ["speeds", architecture.cells]
+        feeds = preparation.motion_feeds(trunk, feeds, "speeds", make, key)
+    digest = None if trunk is None else trunk.sha256
+    return AVObjectTask(network, *feeds, settings, image_trunk_sha256=digest)

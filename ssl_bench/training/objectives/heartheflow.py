@@ -20,7 +20,9 @@ from ssl_bench.models.heartheflow import (
     HearTheFlowNetwork,
     HearTheFlowPreprocessing,
     scaled_flow,
+    whole_flow,
 )
+from ssl_bench.models.image_trunks import FrozenTrunk
 from ssl_bench.models.images import resize_image
 from ssl_bench.models.optical_flow import FlowPreprocessing, flow_of, mirrored_flow
 from ssl_bench.models.sounds import prepare_sound
@@ -107,6 +109,13 @@ class HearTheFlowTask(EmbeddingTask[HearTheFlowNetwork, Settings]):
     """Places that surely sound against the background and against other sounds."""
 
     gathers = True
+    flow: FlowPreprocessing | None = None  # How the flow of batches is made that hold it apart
+
+    def places(self, batch: Batch) -> Tensor:
+        """See :meth:`EmbeddingTask.places`."""
+        if self.flow is None:
+            return super().places(batch)
+        return self.network.encode_moving(batch["images"], scaled_flow(batch["flow"], self.flow))
 
     def loss(self, batch: Batch) -> Tensor:
         """Objective on a batch; negatives are the other sounds of it."""
@@ -126,7 +135,14 @@ def prepare(preparation: Preparation) -> HearTheFlowTask:
     video = None if network.flowatt is None else preprocessing.flow.video_input
     needs = Needs(video=video)
     training, validation = preparation.feeds(preprocessing.image, front_end, needs)
-    if video is not None:
+    if video is None:
+        preparation.see_once(network.imgnet, training, validation)
+    elif isinstance(network.imgnet, FrozenTrunk):
+        make = partial(whole_flow, preprocessing=preprocessing)
+        key = [each.model_dump(mode="json") for each in (preprocessing.flow, preprocessing.image)]
+        feeds = training, validation
+        training, validation = preparation.motion_feeds(network.imgnet, feeds, "flow", make, key)
+    else:
         training, validation = (
             FlowFeed(feed, preprocessing.flow) for feed in (training, validation)
         )
@@ -135,4 +151,6 @@ def prepare(preparation: Preparation) -> HearTheFlowTask:
         preparation.start_image_trunk(network.flownet, kept=STEM)
     if settings.freeze_image_trunk:
         network.imgnet.requires_grad_(False)
-    return HearTheFlowTask(network, training, validation, settings, image_trunk_sha256=trunk)
+    task = HearTheFlowTask(network, training, validation, settings, image_trunk_sha256=trunk)
+    task.flow = preprocessing.flow if training.motions else None
+    return task

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ssl_bench.testsets.collage.layout import Placed
-from ssl_bench.testsets.collage.rendering import label_map, paint
+from ssl_bench.testsets.collage.rendering import label_map, paint_frames
 
 Pixels = NDArray[np.uint8]
 
@@ -28,7 +28,8 @@ def painted(first: Pixels, second: Pixels, sides: tuple[int, int]) -> list[Pixel
         for number, side in enumerate(sides)
     ]
     photograph = np.full((640, 640, 3), 110, np.uint8)
-    image = paint(np.random.default_rng(0), things, cutouts.__getitem__, photograph)
+    rng, still = np.random.default_rng(0), np.zeros((2, 1, 2), np.int64)
+    [image] = paint_frames(rng, things, cutouts.__getitem__, photograph, still)
     labels = label_map(things, cutouts.__getitem__)
     parts = [np.argwhere(labels == number) for number in (1, 2)]
     return [

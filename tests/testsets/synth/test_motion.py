@@ -7,8 +7,10 @@ from numpy.typing import NDArray
 
 from ssl_bench.media.video_input import VideoInput
 from ssl_bench.testsets import open_test_set
+from ssl_bench.testsets.motion import loudness, path
 from ssl_bench.testsets.synth import World
-from ssl_bench.testsets.synth.motion import loudness, path
+from ssl_bench.testsets.synth.motion import REACH
+from ssl_bench.testsets.synth.sounds import RATE
 from ssl_bench.testsets.synth.world import Scene
 
 VIDEO = VideoInput(frames=5, rate=10)
@@ -34,7 +36,7 @@ def test_a_thing_moves_with_its_own_sound_only_where_it_sounds() -> None:
     first, second = (WORLD.scene("interactive", index) for index in (0, 1))
     assert (first.labels == second.labels).all()
     [sounding] = first.sounding
-    heard = loudness(WORLD.sound(first).astype(np.float64))
+    heard = loudness(WORLD.sound(first).astype(np.float64), RATE)
     at = [len(heard) // 2 + round(each / 25 * 11_025) for each in range(-20, 21)]
     expected = np.abs(heard[at] - heard[len(heard) // 2])
     alike = [np.corrcoef(expected, offsets(each)[sounding])[0, 1] for each in (first, second)]
@@ -52,5 +54,5 @@ def test_things_that_sound_and_things_that_do_not_move_as_far() -> None:
 
 
 def test_a_sound_of_one_loudness_moves_nothing() -> None:
-    still = path(np.ones(22_050), 0.25, (-0.5, 0.0, 0.5))
+    still = path(np.ones(22_050), RATE, 0.25, (-0.5, 0.0, 0.5), REACH)
     assert still == [(0, 0), (0, 0), (0, 0)]
