@@ -17,7 +17,7 @@ import torch
 from alone import alone
 from common import named_measures
 from numpy.typing import NDArray
-from retrain import Row, spread, write_rows
+from retrain import Row, spread, trainable, write_rows
 from torch import Tensor
 
 from ssl_bench.analysis.evaluation import run_predict
@@ -35,7 +35,7 @@ from ssl_bench.trials.trial_set import TrialSet
 
 Maps = NDArray[np.float32]
 
-MODELS = ("ezvsl", "sslalign", "icl", "lvs")
+MODELS = tuple(trainable("collage"))
 PRIORS = ("ogl-l1", "ogl-cls", "gradcam")
 MIXED = "ogl-l1"
 """The prior that is mixed in."""

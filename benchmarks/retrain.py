@@ -84,11 +84,11 @@ class Trained:
     rows: tuple[Row, ...]
 
 
-def trainable() -> list[str]:
-    """Names of the baselines whose small weights ship."""
+def trainable(data: str = DATA) -> list[str]:
+    """Names of the baselines whose small weights for data made by code ship."""
     found = []
     for name in list_baselines():
-        variant = load_baseline(name).recipe.variants.get(DATA)
+        variant = load_baseline(name).recipe.variants.get(data)
         if variant is not None and variant.training is not None and variant.weights is not None:
             found.append(name)
     return found

@@ -122,18 +122,27 @@ class Preparation:
     def embedding_feeds(self, trunk: nn.Module | None = None) -> tuple[Feed, Feed]:
         """Feeds of images with sounds, prepared as the variant of an embedding model requires.
 
-        Where the image trunk is frozen, its maps stand for the images. ModelError where the recipe
-        varies them.
+        Where the image trunk is frozen, its maps stand for the images, as :meth:`see_once` says.
         """
         preprocessing = self.preprocessing(EmbeddingPreprocessing)
-        feeds = self.feeds(
-            preprocessing.image, partial(prepare_sound, preprocessing=preprocessing.audio)
-        )
-        if isinstance(trunk, FrozenTrunk):
-            refuse_varied(self.recipe.augmentation, self.recipe_path)
-            for feed in feeds:
-                feed.maps = trunk_maps(trunk, feed.source, preprocessing.image, self.progress)
+        front_end = partial(prepare_sound, preprocessing=preprocessing.audio)
+        feeds = self.feeds(preprocessing.image, front_end)
+        self.see_once(trunk, *feeds)
         return feeds
+
+    def see_once(self, trunk: nn.Module | None, training: Feed | None, validation: Feed) -> None:
+        """Let a frozen trunk look at each picture once: its maps stand for the images then.
+
+        Nothing changes with another trunk. `training` is None where its pictures are looked at as
+        often as they are drawn; else ModelError where the recipe varies them.
+        """
+        if not isinstance(trunk, FrozenTrunk):
+            return
+        if training is not None:
+            refuse_varied(self.recipe.augmentation, self.recipe_path)
+        for feed in (training, validation):
+            if feed is not None:
+                feed.maps = trunk_maps(trunk, feed.source, feed.preprocessing, self.progress)
 
     def start_image_trunk(
         self,

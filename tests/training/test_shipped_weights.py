@@ -37,7 +37,8 @@ def test_every_baseline_that_learns_ships_weights():
     assert len(names) >= 11
     assert {"ezvsl", "icl", "oya", "sslalign", "ogl-l1", "unet"} <= names
     on_collage = {name for name, variant in TRAINED if variant == "collage"}
-    assert on_collage == {"ezvsl", "icl", "lvs", "sslalign"}
+    assert len(on_collage) >= 4
+    assert {"ezvsl", "icl", "lvs", "sslalign"} <= on_collage
 
 
 @pytest.mark.parametrize(("name", "variant"), TRAINED)

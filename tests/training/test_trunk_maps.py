@@ -12,6 +12,7 @@ import torch
 from made_collage import make_folder
 from made_trunk import DIGEST, use_made_trunk
 from refusals import refused
+from retrain import trainable
 
 from ssl_bench.files import CACHE_VARIABLE
 from ssl_bench.models.checkpoints import read_checkpoint
@@ -99,9 +100,21 @@ def test_maps_that_are_not_finished_are_not_kept(monkeypatch: pytest.MonkeyPatch
     assert trunk_maps(trunk, source(), front_end).of(np.array([0])).shape == (1, 1280, 3, 3)
 
 
-@pytest.mark.parametrize("name", ["ezvsl", "sslalign", "icl", "lvs"])
+@pytest.mark.parametrize("name", trainable("collage"))
 def test_it_trains_on_collage_and_stores_what_was_trained(name: str, tmp_path: Path) -> None:
-    further = {"sslalign": {"settings.neighbours": 2}, "icl": {"settings.initial_epochs": 1}}
+    # As few passes and scenes as there are hold no more.
+    further = {
+        "sslalign": {"settings.neighbours": 2},
+        "hardpos": {"settings.neighbours": 2},
+        "icl": {"settings.initial_epochs": 1},
+        "coarse-to-fine": {"settings.coarse_epochs": 1},
+        "dsol": {
+            "settings.matching_epochs": 1,
+            "settings.class_epochs": 1,
+            "architecture.clusters": 4,
+        },
+        "sspl": {"settings.sound_epochs": 1},
+    }
     record = train(name, data="collage", out=tmp_path, changes=FEW | further.get(name, {}))
     assert (record.data, record.variant, record.image_trunk_sha256) == (
         "collage",
