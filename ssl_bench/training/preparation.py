@@ -130,18 +130,14 @@ class Preparation:
         self.see_once(trunk, *feeds)
         return feeds
 
-    def see_once(self, trunk: nn.Module | None, training: Feed | None, validation: Feed) -> None:
+    def see_once(self, trunk: nn.Module | None, *feeds: Feed) -> None:
         """Let a frozen trunk look at each picture once: its maps stand for the images then.
 
-        Nothing changes with another trunk. `training` is None where its pictures are looked at as
-        often as they are drawn; else ModelError where the recipe varies them.
+        Nothing changes with another trunk. ModelError where the recipe varies pictures.
         """
-        if not isinstance(trunk, FrozenTrunk):
-            return
-        if training is not None:
+        if isinstance(trunk, FrozenTrunk):
             refuse_varied(self.recipe.augmentation, self.recipe_path)
-        for feed in (training, validation):
-            if feed is not None:
+            for feed in feeds:
                 feed.maps = trunk_maps(trunk, feed.source, feed.preprocessing, self.progress)
 
     def start_image_trunk(

@@ -74,15 +74,11 @@ def _is_whole(path: Path, count: int) -> bool:
         return False
 
 
-def varied(augmentation: Augmentation) -> list[str]:
-    """What of an augmentation varies pictures; nothing where they stay whole."""
-    whole = {"crop_area": (1.0, 1.0), "crop_aspect": 1.0, "flip": 0, "colour": 0, "greyscale": 0}
-    return [name for name, value in whole.items() if getattr(augmentation, name) != value]
-
-
 def refuse_varied(augmentation: Augmentation, where: Path) -> None:
     """Raise ModelError where pictures are varied, as maps of whole pictures cannot be."""
-    if wrong := varied(augmentation):
+    whole = {"crop_area": (1.0, 1.0), "crop_aspect": 1.0, "flip": 0, "colour": 0, "greyscale": 0}
+    wrong = [name for name, value in whole.items() if getattr(augmentation, name) != value]
+    if wrong:
         raise ModelError(
             f"a frozen trunk reads each picture once, whole, and {', '.join(wrong)} would vary it",
             code="E_TRUNK_FROZEN",

@@ -31,7 +31,6 @@ from ssl_bench.training.objectives.attention import start_trunk
 from ssl_bench.training.objectives.coarse_to_fine import label_loss
 from ssl_bench.training.preparation import Preparation
 from ssl_bench.training.task import EmbeddingTask, ParameterGroup, SoundBankSettings
-from ssl_bench.training.trunk_maps import varied
 
 _SMALLEST_RANGE = 1e-10
 _AGAIN = "images_again"
@@ -258,9 +257,6 @@ def prepare(preparation: Preparation) -> SSPLTask:
         training.source, training.augmentation, training.preprocessing, training.seed, needs
     )
     trunk = start_trunk(preparation, network, architecture.trunk)
-    # No map of the whole picture stands for two views that differ.
-    whole = None if varied(preparation.recipe.augmentation) else views
-    preparation.see_once(network.image_trunk, whole, validation)
     if settings.freeze_image_trunk:
         network.freeze(network.image_trunk)
     return SSPLTask(network, views, validation, settings, image_trunk_sha256=trunk)
