@@ -80,12 +80,18 @@ def remember_maps() -> None:
     LiteTrunk.forward = remembered  # type: ignore[method-assign]
 
 
-def requests(seeds: Sequence[int], root: Path) -> dict[Key, Request]:
-    """What is compared, by name and seed; priors, which nothing trains here, first."""
-    priors = {(prior, 0): Request(prior, variant="imagenet-lite") for prior in PRIORS}
+def prior_request(name: str) -> Request:
+    """An object prior with ImageNet weights, which nothing trains here."""
+    return Request(name, variant="imagenet-lite")
+
+
+def requests(names: Sequence[str], seeds: Sequence[int], root: Path) -> dict[Key, Request]:
+    """What is compared, by name and seed; priors first."""
+    priors = {(name, 0): prior_request(name) for name in PRIORS if name in names}
     models = {
-        (model, seed): Request(model, variant="collage", weights=trained(model, seed, root))
-        for model in MODELS
+        (name, seed): Request(name, variant="collage", weights=trained(name, seed, root))
+        for name in MODELS
+        if name in names
         for seed in seeds
     }
     return priors | models
@@ -117,18 +123,20 @@ def measured(seed: int, trials: TrialSet, found: Mapping[str, Maps]) -> Iterator
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
+    every = [*PRIORS, *MODELS]
+    parser.add_argument("--models", nargs="+", default=every, choices=every)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--count", type=int, default=500, help="samples of each split")
     parser.add_argument("--out", type=Path, default=Path("trained/collage"), help="weights")
     parser.add_argument("--table", type=Path, help="write every figure to this CSV file")
     given = parser.parse_args()
     torch.set_num_threads(1)
-    asked = requests(given.seeds, given.out)
+    asked = requests(given.models, given.seeds, given.out)
     remember_maps()
     rows: list[Row] = []
     for name in PROTOCOLS:
         trials = opened(name, given.count)
-        prior = predicted(asked[MIXED, 0], trials)
+        prior = predicted(prior_request(MIXED), trials)
         for (model, seed), request in asked.items():
             shown = {model: predicted(request, trials)}
             if model not in PRIORS:

@@ -14,7 +14,7 @@ from typing import Annotated, Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from pydantic import Field, PositiveInt
+from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -28,12 +28,11 @@ from ssl_bench.models.embedding_localizer import (
     EmbeddingNetwork,
     cosine_maps,
 )
+from ssl_bench.models.image_trunks import ImageTrunk, StackArchitecture, image_network
 from ssl_bench.models.recipes import FileName
-from ssl_bench.models.resnet import ResidualTrunk, TrunkArchitecture
 from ssl_bench.models.soundnet import SoundNet, SoundNetArchitecture, WaveformAudio
 from ssl_bench.models.sounds import LogMelAudio, prepare_sound
 from ssl_bench.models.trained import PriorPreprocessing, SoundOptions, encode_by_shape
-from ssl_bench.models.vgg import VGG16_STAGES, vgg_stack
 from ssl_bench.schemas import Document
 
 SOUND_NETWORK = "audio_embedding_model."
@@ -45,23 +44,11 @@ SCENES = ("conv8_2.0.weight", "conv8_2.0.bias")
 _MAX_SOUNDS = 256
 
 
-class StackArchitecture(Document):
-    """Shape of a plain stack of convolutions; the default is VGG-16's."""
-
-    # Channels of each convolution of each stage. The last convolution has neither ReLU nor pooling.
-    stages: Annotated[tuple[tuple[PositiveInt, ...], ...], Field(min_length=1)] = VGG16_STAGES
-
-    @property
-    def channels(self) -> int:
-        """Channels of the last map."""
-        return self.stages[-1][-1]
-
-
 class AttentionArchitecture(Document):
     """Shape of the network; the defaults are those of the authors' code."""
 
-    # Of the image network: a plain stack, or a residual trunk.
-    trunk: StackArchitecture | TrunkArchitecture = Field(default_factory=StackArchitecture)
+    # Of the image network: a plain stack, a residual trunk, or a layer on a frozen trunk.
+    trunk: ImageTrunk = Field(default_factory=StackArchitecture)
     # Of the sound network, whose features have as many values as its last layer has channels.
     sound: SoundNetArchitecture = Field(default_factory=SoundNetArchitecture)
 
@@ -91,15 +78,11 @@ class AttentionNetwork(EmbeddingNetwork):
 
     def __init__(self, architecture: AttentionArchitecture) -> None:
         super().__init__()
-        trunk = architecture.trunk
-        places, features = trunk.channels, architecture.sound.last.channels
-        seeing: nn.Module = (
-            ResidualTrunk(trunk, input_channels=3)
-            if isinstance(trunk, TrunkArchitecture)
-            else vgg_stack(trunk.stages, last_pool=False)[:-1]
-        )
+        places, features = architecture.trunk.channels, architecture.sound.last.channels
         self.dimension = places
-        self.vision_embedding_model = nn.ModuleDict({"feature_extraction": seeing})
+        self.vision_embedding_model = nn.ModuleDict(
+            {"feature_extraction": image_network(architecture.trunk)}
+        )
         self.audio_embedding_model = SoundNet(architecture.sound)
         self.sound_fc1 = nn.Linear(features, features)
         self.sound_fc2 = nn.Linear(features, places)

@@ -21,9 +21,9 @@ from ssl_bench.models.embedding_localizer import (
     EmbeddingLocalizer,
     EmbeddingNetwork,
 )
+from ssl_bench.models.image_trunks import TwoTrunks
 from ssl_bench.models.resnet import FINE_TRUNK, ResidualTrunk, TrunkArchitecture
 from ssl_bench.models.trained import SoundOptions
-from ssl_bench.schemas import Document
 
 UNUSED_ENTRIES = (
     *(f"visual_net.{key}" for key in ("conv1_a.weight", "fc.weight", "fc.bias")),
@@ -36,10 +36,10 @@ SMALLEST_SQUARE = 1e-10
 """Least square of a distance, whose root has a gradient then."""
 
 
-class DMCArchitecture(Document):
+class DMCArchitecture(TwoTrunks):
     """Shape of the network and of its clustering; the defaults are those of the authors' code."""
 
-    trunk: TrunkArchitecture = Field(default=FINE_TRUNK)  # Shape of both trunks
+    trunk: TrunkArchitecture = Field(default=FINE_TRUNK)
     # Clusters of an image: one for each kind of object, and the background.
     clusters: Annotated[int, Field(ge=2)] = 2
     sound_clusters: PositiveInt = 1  # Clusters of a sound: one for each kind that sounds
@@ -149,7 +149,7 @@ class DMCNetwork(EmbeddingNetwork):
         channels = architecture.trunk.channels
         self._plan = architecture
         self.dimension = channels * architecture.sound_clusters
-        self.visual_net = ResidualTrunk(architecture.trunk, input_channels=3)
+        self.visual_net = architecture.seeing()
         self.audio_net = ResidualTrunk(architecture.trunk, input_channels=1, stem="conv1_a")
         self.fc_v_1 = nn.Linear(channels, channels)
         self.fc_a_1 = nn.Linear(channels, channels)

@@ -30,6 +30,7 @@ from ssl_bench.models.embedding_localizer import (
     cosine_maps,
     largest_cosines,
 )
+from ssl_bench.models.image_trunks import TwoTrunks
 from ssl_bench.models.provenance import Provenance
 from ssl_bench.models.recipes import FileName
 from ssl_bench.models.resnet import FINE_TRUNK, ResidualTrunk, TrunkArchitecture
@@ -54,10 +55,10 @@ SHARPNESS = 3.0
 _SECOND_STAGE = "obj_conv.weight"
 
 
-class DSOLArchitecture(Document):
+class DSOLArchitecture(TwoTrunks):
     """Shape of the network; the defaults are those of the authors' code for MUSIC."""
 
-    trunk: TrunkArchitecture = Field(default=FINE_TRUNK)  # Shape of both trunks
+    trunk: TrunkArchitecture = Field(default=FINE_TRUNK)
     dimension: PositiveInt = 128  # Length of an embedded place or sound
     clusters: PositiveInt = 11  # Clusters of objects, which stand for classes
     # Names of the categories that clusters are matched with, in the order of the matches that
@@ -108,7 +109,7 @@ class DSOLNetwork(EmbeddingNetwork):
         self.categories = architecture.categories
         self.second = second
         width, hidden = self.channels, self.dimension
-        self.visual_net = ResidualTrunk(architecture.trunk, input_channels=3)
+        self.visual_net = architecture.seeing()
         self.audio_net = ResidualTrunk(architecture.trunk, input_channels=1, stem="conv1_a")
         self.conv_v_1 = nn.Conv2d(width, hidden, 1)
         self.conv_v_2 = nn.Conv2d(hidden, hidden, 1)

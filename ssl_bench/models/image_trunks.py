@@ -1,11 +1,11 @@
-"""What embedding networks see images with: a residual trunk, or a frozen one under a new layer."""
+"""What networks see images with: a residual trunk, a plain stack, or a frozen one under a layer."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 import torch
-from pydantic import Field
+from pydantic import Field, PositiveInt
 from torch import Tensor, nn
 
 from ssl_bench.errors import WeightsError
@@ -14,6 +14,7 @@ from ssl_bench.models.efficientnet import CHANNELS, LITE_HEAD, LITE_WEIGHTS, Lit
 from ssl_bench.models.faster import channels_last, fold_batch_norms
 from ssl_bench.models.provenance import stated_origin
 from ssl_bench.models.resnet import ResidualTrunk, TrunkArchitecture
+from ssl_bench.models.vgg import VGG16_STAGES, vgg_stack
 from ssl_bench.schemas import Document
 
 
@@ -61,6 +62,45 @@ class FrozenTrunk(nn.Module):
         return super()._apply(*arguments, **named)  # type: ignore[no-untyped-call]
 
 
+class StackArchitecture(Document):
+    """Shape of a plain stack of convolutions; the default is VGG-16's."""
+
+    # Channels of each convolution of each stage. The last convolution has neither ReLU nor pooling.
+    stages: Annotated[tuple[tuple[PositiveInt, ...], ...], Field(min_length=1)] = VGG16_STAGES
+
+    @property
+    def channels(self) -> int:
+        """Channels of the last map."""
+        return self.stages[-1][-1]
+
+
+class FrozenArchitecture(Document):
+    """A frozen trunk under a layer that is trained."""
+
+    frozen: Lite
+    channels: PositiveInt  # Of the layer
+
+
+ImageTrunk = StackArchitecture | TrunkArchitecture | FrozenArchitecture
+"""What a network whose two sides are not alike sees images with."""
+
+
+def image_network(shape: ImageTrunk) -> nn.Module:
+    """The network for images of a shape: images ``(B, 3, H, W)`` to ``(B, shape.channels, h, w)``.
+
+    Examples
+    --------
+    >>> stack = image_network(StackArchitecture(stages=((4,), (8,))))
+    >>> tuple(stack(torch.zeros(2, 3, 32, 48)).shape)
+    (2, 8, 16, 24)
+    """
+    if isinstance(shape, FrozenArchitecture):
+        return FrozenTrunk(shape.channels)
+    if isinstance(shape, TrunkArchitecture):
+        return ResidualTrunk(shape, input_channels=3)
+    return vgg_stack(shape.stages, last_pool=False)[:-1]
+
+
 class TwoTrunks(Document):
     """Shape of a network with a trunk for images and one for sounds."""
 
@@ -76,15 +116,20 @@ class TwoTrunks(Document):
         return ResidualTrunk(self.trunk, input_channels=3)
 
 
+def frozen_trunk_of(network: nn.Module) -> FrozenTrunk | None:
+    """The frozen trunk of a network; None where it has none."""
+    return next((part for part in network.modules() if isinstance(part, FrozenTrunk)), None)
+
+
 def refuse_other_trunk(network: nn.Module, checkpoint: Checkpoint) -> None:
     """Raise WeightsError where weights were trained on another frozen trunk than is installed."""
     needed = stated_origin(checkpoint.metadata).get("image_trunk")
-    for part in network.modules():
-        if isinstance(part, FrozenTrunk) and needed is not None and needed != part.sha256:
-            raise WeightsError(
-                f"these weights go with a frozen image trunk of the digest {needed[:12]}..., and "
-                f"the one that is installed has {part.sha256[:12]}...",
-                code="E_WEIGHTS_TRUNK",
-                where=checkpoint.path,
-                remedy="train again, or install the version of the package that they go with",
-            )
+    trunk = frozen_trunk_of(network)
+    if trunk is not None and needed is not None and needed != trunk.sha256:
+        raise WeightsError(
+            f"these weights go with a frozen image trunk of the digest {needed[:12]}..., and "
+            f"the one that is installed has {trunk.sha256[:12]}...",
+            code="E_WEIGHTS_TRUNK",
+            where=checkpoint.path,
+            remedy="train again, or install the version of the package that they go with",
+        )

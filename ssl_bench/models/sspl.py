@@ -22,15 +22,14 @@ from torch.nn import functional
 from ssl_bench.errors import ModelError, WeightsError
 from ssl_bench.files import sha256_of_file
 from ssl_bench.media.waveform import Waveform
-from ssl_bench.models.attention import StackArchitecture
 from ssl_bench.models.checkpoints import Checkpoint, read_checkpoint
 from ssl_bench.models.contract import Features
 from ssl_bench.models.embedding_localizer import EmbeddingLocalizer, EmbeddingNetwork
+from ssl_bench.models.image_trunks import ImageTrunk, StackArchitecture, image_network
 from ssl_bench.models.recipes import FileName
 from ssl_bench.models.resnet import ResidualTrunk, TrunkArchitecture
 from ssl_bench.models.sounds import LogMelAudio, prepare_sound
 from ssl_bench.models.trained import PriorPreprocessing, SoundOptions
-from ssl_bench.models.vgg import vgg_stack
 from ssl_bench.models.vggish import VGGish, VGGishArchitecture, VGGishAudio
 from ssl_bench.schemas import Document
 
@@ -60,8 +59,8 @@ _MAX_PAIRS = 64
 class SSPLArchitecture(Document):
     """Shape of the network; the defaults are those of the authors' code."""
 
-    # Of the image network: a plain stack, or a residual trunk.
-    trunk: StackArchitecture | TrunkArchitecture = Field(default_factory=StackArchitecture)
+    # Of the image network: a plain stack, a residual trunk, or a layer on a frozen trunk.
+    trunk: ImageTrunk = Field(default_factory=StackArchitecture)
     # Of the sound network: VGGish, or a residual trunk, whose last map is pooled.
     sound: VGGishArchitecture | TrunkArchitecture = Field(default_factory=VGGishArchitecture)
     hidden: PositiveInt = 512  # Hidden layer of what embeds a sound
@@ -260,11 +259,7 @@ class SSPLNetwork(EmbeddingNetwork):
     def __init__(self, architecture: SSPLArchitecture) -> None:
         super().__init__()
         trunk, sound = architecture.trunk, architecture.sound
-        seeing: nn.Module = (
-            ResidualTrunk(trunk, input_channels=3)
-            if isinstance(trunk, TrunkArchitecture)
-            else vgg_stack(trunk.stages, last_pool=False)[:-1]
-        )
+        seeing = image_network(trunk)
         hearing = PooledTrunk(sound) if isinstance(sound, TrunkArchitecture) else VGGish(sound)
         self._channels, self.features = trunk.channels, hearing.dimension
         self.dimension = self._channels + (self.features if architecture.pcm else 0)

@@ -18,6 +18,7 @@ from ssl_bench.media.video_input import VideoInput
 from ssl_bench.media.waveform import Waveform
 from ssl_bench.testsets import open_test_set
 from ssl_bench.testsets.base import TestSet
+from ssl_bench.testsets.collage.testset import CollageTestSet
 from ssl_bench.testsets.collage.world import RECIPE as COLLAGE_RECIPE
 from ssl_bench.testsets.synth import SynthTestSet, World, object_arrays, scene_arrays
 from ssl_bench.testsets.synth.streams import WORLD_VERSION
@@ -176,6 +177,11 @@ class Collage(TrainingData):
 
     name = variant = "collage"
     version = COLLAGE_RECIPE
+
+    @property
+    def classes(self) -> tuple[str, ...]:  # type: ignore[override]
+        """What can sound: of the packages, or of the user's own folder."""
+        return _capable(_open_collage("train", 1))
 
     def sources(
         self,
@@ -353,13 +359,13 @@ def _collage(
     progress: Progress | None,
     video: VideoInput | None,
 ) -> ArraySource:
-    test_set = open_test_set("collage", split, options={"count": count})
-    names = sorted({each.category for each in test_set.samples})
+    test_set = _open_collage(split, count)
+    number = {name: index for index, name in enumerate(_capable(test_set))}
     tell = counted(f"rendering collage, {split}", progress)
     tables, truths, categories = [], [], []
     for done, sample in enumerate(test_set.samples, 1):
-        alone = sample.attributes["n_sounding"] == 1
-        categories.append(names.index(sample.category) if alone else -1)
+        # The category of several is the names of all.
+        categories.append(number.get(sample.category, -1))
         if front_end is not None:
             tables.append(front_end(test_set.waveform(sample.id)).astype(np.float16))
         if truth_side is not None:
@@ -381,6 +387,17 @@ def _collage(
         clips,
         test_set.digest,
     )
+
+
+def _open_collage(split: str, count: int) -> CollageTestSet:
+    test_set = open_test_set("collage", split, options={"count": count})
+    assert isinstance(test_set, CollageTestSet)
+    return test_set
+
+
+def _capable(test_set: CollageTestSet) -> tuple[str, ...]:
+    """What can sound, whether any of these scenes shows it or not."""
+    return tuple(sorted(test_set.world.sources.categories))
 
 
 def _scenes_of(recipe: TrainingRecipe) -> int:

@@ -13,7 +13,7 @@ import torch
 from ssl_bench.errors import ModelError, one_of
 from ssl_bench.files import files_of, link, replaced_folder
 from ssl_bench.models.checkpoints import save_checkpoint
-from ssl_bench.models.image_trunks import FrozenTrunk
+from ssl_bench.models.image_trunks import frozen_trunk_of
 from ssl_bench.models.recipes import checked, merged
 from ssl_bench.models.registry import Baseline, load_baseline
 from ssl_bench.models.sounds import SoundInput
@@ -263,7 +263,7 @@ def train(
             # Only what differs: a recipe that changes must not change what it wrote before.
             **({"architecture": architecture} if architecture else {}),
         }
-        if isinstance(frozen := getattr(task.network, "imgnet", None), FrozenTrunk):
+        if (frozen := frozen_trunk_of(task.network)) is not None:
             origin["image_trunk"] = frozen.sha256
 
         def store(path: Path) -> str:
@@ -338,6 +338,8 @@ def _record(
     weights_sha256: str,
     on: Hardware,
 ) -> TrainingRecord:
+    needs = needs_of(plan.recipe.objective, plan.recipe_path, plan.recipe.settings)
+
     def rounded(values: Mapping[str, float]) -> dict[str, float]:
         return {name: round(value, 6) for name, value in values.items()}
 
@@ -350,7 +352,7 @@ def _record(
         left_out=plan.data.left_out,
         held_out=plan.data.held_out,
         checked_against=plan.data.checked_against,
-        classes=plan.data.classes or (),
+        classes=(plan.data.classes or ()) if needs.labels else (),
         seed=plan.seed,
         recipe=plan.recipe,
         architecture=dict(plan.changed_architecture),

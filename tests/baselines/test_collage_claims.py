@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from retrain import trainable
 from seed_tables import Points, read_points
 
 TRAINED = ("ezvsl", "sslalign", "icl", "lvs")
@@ -28,6 +29,13 @@ def test_each_was_measured_with_three_seeds_alone_and_mixed(points: Points, part
         assert len(of_seeds(points, f"{name}+ogl-l1", part)) == 3
     for name in PRIORS:
         assert (name, 0, part, ADAPTIVE) in points
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_whatever_ships_weights_was_measured_alone_and_mixed(points: Points, part: str) -> None:
+    for name in trainable("collage"):
+        assert (name, 0, part, ADAPTIVE) in points
+        assert (f"{name}+ogl-l1", 0, part, ADAPTIVE) in points
 
 
 def test_a_prior_is_level_with_the_best_on_standard_scenes(points: Points) -> None:

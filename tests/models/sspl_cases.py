@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from recipe_weights import recipe_tensor, seeded_state
 from torch import Tensor
 
-from ssl_bench.models.attention import StackArchitecture
+from ssl_bench.models.image_trunks import StackArchitecture
 from ssl_bench.models.resnet import TrunkArchitecture
 from ssl_bench.models.sspl import SSPLArchitecture, SSPLNetwork
 from ssl_bench.training.objectives.sspl import PredictiveHead

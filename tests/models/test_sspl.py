@@ -19,8 +19,8 @@ from torch.nn import functional
 from ssl_bench.errors import ModelError, WeightsError
 from ssl_bench.files import sha256_of_file
 from ssl_bench.media.waveform import Waveform
-from ssl_bench.models.attention import StackArchitecture
 from ssl_bench.models.checkpoints import save_checkpoint
+from ssl_bench.models.image_trunks import StackArchitecture
 from ssl_bench.models.provenance import describe
 from ssl_bench.models.recipes import Assembly
 from ssl_bench.models.registry import load_baseline, load_localizer

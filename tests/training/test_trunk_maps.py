@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from made_collage import make_folder
+from made_collage import CAPABLE, make_folder
 from made_trunk import DIGEST, use_made_trunk
 from refusals import refused
 from retrain import trainable
@@ -22,7 +22,7 @@ from ssl_bench.models.registry import load_localizer
 from ssl_bench.testsets import DATA_VARIABLE
 from ssl_bench.training import trunk_maps as module
 from ssl_bench.training.data import ArraySource
-from ssl_bench.training.run import train
+from ssl_bench.training.run import plan_training, train
 from ssl_bench.training.trunk_maps import trunk_maps
 
 FEW = {"scenes": 16, "validation_scenes": 6, "batch": 8, "epochs": 2}
@@ -121,6 +121,8 @@ def test_it_trains_on_collage_and_stores_what_was_trained(name: str, tmp_path: P
         "collage",
         DIGEST,
     )
+    learns_labels = plan_training(name, data="collage").needs.labels
+    assert record.classes == (tuple(sorted(CAPABLE)) if learns_labels else ())
     weights = tmp_path / "collage.safetensors"
     assert sum(each.numel() for each in read_checkpoint(weights).tensors.values()) < 200_000
     assert load_localizer(name, variant="collage", weights=weights).name == name
@@ -142,3 +144,11 @@ def test_pictures_cannot_be_varied(name: str, change: dict, tmp_path: Path) -> N
 def test_a_classifier_of_objects_does_not_train_on_it(tmp_path: Path) -> None:
     with refused("E_TRAINING_DATA", where="collage"):
         train("ogl-l1", data="collage", variant="synth", out=tmp_path)
+
+
+def test_annotations_are_learned_on_a_frozen_trunk(tmp_path: Path) -> None:
+    supervised = {"settings.annotated": 1.0, "settings.unsupervised": False}
+    changes = FEW | supervised | {"epochs": 8, "peak_learning_rate": 2e-2}
+    record = train("attention", data="collage", out=tmp_path, changes=changes)
+    losses = [epoch.loss for epoch in record.epochs]
+    assert losses[-1] < losses[0]

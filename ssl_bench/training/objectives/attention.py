@@ -22,7 +22,7 @@ from ssl_bench.models.attention import (
     AttentionPreprocessing,
     attention_maps,
 )
-from ssl_bench.models.resnet import TrunkArchitecture
+from ssl_bench.models.image_trunks import StackArchitecture
 from ssl_bench.models.sounds import prepare_sound
 from ssl_bench.training.data import Needs
 from ssl_bench.training.feeds import Batch
@@ -174,12 +174,12 @@ class AttentionTask(EmbeddingTask[AttentionNetwork, Settings]):
 
 
 def start_trunk(preparation: Preparation, network: Any, shape: Any) -> str | None:
-    """Start ``network.image_trunk``, a residual trunk or the stack of VGG-16, as the recipe says.
+    """Start ``network.image_trunk``, a trunk or the stack of VGG-16, as the recipe says.
 
     `shape` is its part of the architecture; see :meth:`Preparation.start_image_trunk` for what is
     returned and raised.
     """
-    if isinstance(shape, TrunkArchitecture):
+    if not isinstance(shape, StackArchitecture):
         return preparation.start_image_trunk(network.image_trunk)
     # The file's keys begin with the name that the stack has in torchvision's network.
     named = nn.ModuleDict({"features": network.image_trunk})
@@ -197,6 +197,7 @@ def prepare(preparation: Preparation) -> AttentionTask:
     needs = Needs(truth=settings.annotated > 0)
     feeds = preparation.feeds(preprocessing.image, front_end, needs)
     trunk = start_trunk(preparation, network, architecture.trunk)
+    preparation.see_once(network.image_trunk, *feeds)
     if settings.freeze_image_trunk:
         network.freeze(network.image_trunk)
     return AttentionTask(network, *feeds, settings, image_trunk_sha256=trunk)

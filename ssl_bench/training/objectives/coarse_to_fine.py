@@ -187,4 +187,5 @@ def prepare(preparation: Preparation) -> CoarseToFineTask:
         plan = plan.model_copy(update={"classes": len(preparation.data.classes)})
     network = CoarseToFineNetwork(plan, fine=settings.fine)
     trunk = preparation.start_image_trunk(network.vision)
+    preparation.see_once(network.vision, *feeds)
     return CoarseToFineTask(network, *feeds, settings, image_trunk_sha256=trunk)

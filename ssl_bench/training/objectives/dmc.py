@@ -91,5 +91,5 @@ def prepare(preparation: Preparation) -> DMCTask:
     trunk = preparation.start_image_trunk(network.visual_net)
     if settings.freeze_image_trunk:
         network.freeze(network.visual_net)
-    feeds = preparation.embedding_feeds()
+    feeds = preparation.embedding_feeds(network.visual_net)
     return DMCTask(network, *feeds, settings, image_trunk_sha256=trunk)

@@ -446,6 +446,7 @@ def prepare(preparation: Preparation) -> DSOLTask:
     plan = _fitting(plan, preparation.data.classes, feeds[0].source.categories, settings)
     network = DSOLNetwork(plan)
     trunk = preparation.start_image_trunk(network.visual_net)
+    preparation.see_once(network.visual_net, *feeds)
     nn.init.constant_(network.conv_av.weight, settings.gain)
     if settings.object_scale is not None:
         nn.init.constant_(network.obj_conv.weight, settings.object_scale)

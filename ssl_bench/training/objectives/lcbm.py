@@ -71,4 +71,5 @@ def prepare(preparation: Preparation) -> LCBMTask:
         plan = plan.model_copy(update={"classes": len(preparation.data.classes)})
     network = LCBMNetwork(plan)
     trunk = preparation.start_image_trunk(network.imgnet)
+    preparation.see_once(network.imgnet, *feeds)
     return LCBMTask(network, *feeds, settings, image_trunk_sha256=trunk)
