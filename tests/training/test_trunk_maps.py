@@ -114,7 +114,6 @@ def test_it_trains_on_collage_and_stores_what_was_trained(name: str, tmp_path: P
             "settings.class_epochs": 1,
             "architecture.clusters": 4,
         },
-        "sspl": {"settings.sound_epochs": 1},
     }
     record = train(name, data="collage", out=tmp_path, changes=FEW | further.get(name, {}))
     assert (record.data, record.variant, record.image_trunk_sha256) == (
