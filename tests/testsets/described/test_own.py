@@ -314,6 +314,9 @@ class TestProtocols:
         for trial in open_trials("concat@mine", tmp_path):
             assert trial.attributes["wind"] == winds[trial.targets[0].sample]
             assert trial.attributes["sounding_half"] in ("left", "right")
+        for trial in open_trials("multi-source@mine", tmp_path):
+            known = {"wind": winds[trial.targets[0].sample]} if trial.sounding else {}
+            assert trial.attributes == known
         for trial in open_trials("negative-audio@mine", tmp_path):
             assert trial.attributes["wind"] == winds[trial.id[0]]
             assert "calibration" in trial.attributes
