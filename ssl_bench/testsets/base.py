@@ -110,6 +110,8 @@ class TestSet(Shown):
     split: str
     truth_convention: TruthConvention
     revision: str | None  # name of the published annotation; None for one that is not known
+    # Attributes of samples that the description of a user's own test set names.
+    declared: tuple[str, ...] = ()
 
     @property
     @abstractmethod
@@ -120,6 +122,12 @@ class TestSet(Shown):
     @abstractmethod
     def digest(self) -> str:
         """SHA-256 over ids and truth: the identity of what is measured."""
+
+    def declared_of(self, sample: Sample) -> dict[str, Any]:
+        """What a user's own description says of a sample: facts that composed trials take over."""
+        return {
+            name: sample.attributes[name] for name in self.declared if name in sample.attributes
+        }
 
     @abstractmethod
     def image(self, sample_id: str) -> NDArray[np.uint8]:

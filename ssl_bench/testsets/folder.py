@@ -83,6 +83,7 @@ class FolderTestSet(TestSet):
         self._unannotated: frozenset[str] = frozenset()
         self._found: dict[tuple[str, str], MediaFiles] = {}
         self.revision = definition.revision_of(self)
+        self.declared = definition.declared
 
     @property
     def samples(self) -> Sequence[Sample]:
@@ -230,12 +231,15 @@ class FolderDefinition(TestSetDefinition):
         Name of a list of pairs of an image and a sound that nothing in it makes, if there is one.
     revisions
         Names of published annotations by their :func:`truth_digest`.
+    declared
+        Attributes that a user's own description names.
     """
 
     annotation: str
     description: str
     silent_list: str | None = None
     revisions: Mapping[str, str] = {}
+    declared: tuple[str, ...] = ()
 
     @abstractmethod
     def read(self, folder: Path, split: str) -> Contents:

@@ -70,6 +70,9 @@ class Described(FolderDefinition):
         self.annotation = description.forms[0].file
         self.silent_list = description.silent
         self.revisions = description.revisions
+        if own:
+            names = (name for form in description.forms for name in form.attributes)
+            self.declared = tuple(dict.fromkeys(names))
         whole = ("boxes", *_RULE_OF) if self._has_boxes_and_masks else ("all",)
         self.splits = (*whole, *description.splits)
 

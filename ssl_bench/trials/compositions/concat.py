@@ -33,7 +33,8 @@ def compose(
     Trial ids are ``LEFT|RIGHT#left`` and ``LEFT|RIGHT#right``. The seed chooses the pairs and their
     sides: `pairs` of them, or as many as there are without any. With `repeats` the samples are
     paired again and again until there are enough, no two of them twice; the videos of all trials
-    are then linked, so that scores have no interval. ProtocolError if there are too few samples.
+    are then linked, so that scores have no interval. Trials take over what a user's own test set
+    says of the sample that sounds. ProtocolError if there are too few samples.
     """
     rng = np.random.default_rng(np.random.SeedSequence([seed]))
     found = seeded_groups(test_set.samples, 2, _fit, rng)
@@ -57,7 +58,7 @@ def compose(
                 targets=(Target(sample.id, placement),),
                 group=components[left.group],
                 twins=(f"{stem}#{twin}",),
-                attributes={"sounding_half": side},
+                attributes={**test_set.declared_of(sample), "sounding_half": side},
             )
             trials.append(trial)
     return trials

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 from pydantic import Field
@@ -138,7 +138,8 @@ def compose(
 ) -> list[Trial]:
     """The trials of all scenes, or of the first `scenes`; `targets` is the question of the module.
 
-    The seed chooses what is in a mosaic, and which of it sounds. ProtocolError if no scene can
+    The seed chooses what is in a mosaic, and which of it sounds. Trials of a category that sounds
+    take over what a user's own test set says of its sample. ProtocolError if no scene can
     be made, or the sources of a picture do not share their sound.
     """
     samples = test_set.samples
@@ -150,11 +151,14 @@ def compose(
             code="E_COMPOSITION_SAMPLES",
             remedy="it takes four samples of different categories, with one capable object each",
         )
-    ask = _of_classes if targets == "class" else _of_union
-    return [trial for scene in asked_for(made, scenes, "scenes") for trial in ask(scene)]
+    told = {sample.id: test_set.declared_of(sample) for sample in samples}
+    wanted = asked_for(made, scenes, "scenes")
+    if targets == "union":
+        return [trial for scene in wanted for trial in _of_union(scene)]
+    return [trial for scene in wanted for trial in _of_classes(scene, told)]
 
 
-def _of_classes(scene: Scene) -> list[Trial]:
+def _of_classes(scene: Scene, told: Mapping[str, dict[str, Any]]) -> list[Trial]:
     return [
         Trial(
             id=f"{scene.id}#{category}",
@@ -164,6 +168,7 @@ def _of_classes(scene: Scene) -> list[Trial]:
             group=scene.group,
             category=category,
             role="sounding" if category in scene.targets else "silent",
+            attributes=next((told[each.sample] for each in scene.targets.get(category, ())), {}),
             asked=category,
         )
         for category in (*scene.targets, *scene.silent)

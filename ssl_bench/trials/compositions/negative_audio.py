@@ -7,9 +7,9 @@ maps one resizing. A share of the groups is set apart to find the model's univer
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Annotated
+from typing import Annotated, Any
 
 import numpy as np
 from pydantic import Field
@@ -50,7 +50,8 @@ def compose(
     and ``ID#off-screen``. The off-screen sound is that of a sample of another group that shares no
     category which can sound, on the same side of the calibration split; DataError where there is
     none. The seed chooses noise, partners and the share of the groups that are set apart, whose
-    trials have the attribute ``calibration``.
+    trials have the attribute ``calibration``. Trials take over what a user's own test set says of
+    the sample that is seen.
     """
     samples = test_set.samples
     chosen = calibration_groups(
@@ -62,12 +63,18 @@ def compose(
     return [
         trial
         for sample, partner, aside in zip(samples, partners, sides, strict=True)
-        for trial in _quadruple(sample, partner, shown[sample.id], seed, aside)
+        for trial in _quadruple(
+            sample,
+            partner,
+            shown[sample.id],
+            seed,
+            {**test_set.declared_of(sample), "calibration": aside},
+        )
     ]
 
 
 def _quadruple(
-    sample: Sample, partner: Sample, picture: str, seed: int, aside: bool
+    sample: Sample, partner: Sample, picture: str, seed: int, attributes: Mapping[str, Any]
 ) -> list[Trial]:
     sounds = {
         "sounding": (AudioRecipe.of(sample.sound), sample.category),
@@ -76,7 +83,7 @@ def _quadruple(
         "off-screen": (AudioRecipe.of(partner.sound), partner.category),
     }
     names = {role: sample.id if role == "sounding" else f"{sample.id}#{role}" for role in sounds}
-    own = Trial.of(sample, image=ImageRecipe.of(picture), attributes={"calibration": aside})
+    own = Trial.of(sample, image=ImageRecipe.of(picture), attributes=attributes)
     return [
         replace(
             own,

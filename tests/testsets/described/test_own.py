@@ -302,6 +302,25 @@ class TestProtocols:
         trials = open_trials("multi-source@mine", tmp_path)
         assert {trial.image.key for trial in trials} == {"1.bus", "2.bell", "3.drum"}
 
+    def test_composed_trials_take_over_what_the_description_names(self, tmp_path: Path) -> None:
+        winds = {name: "storm" if name in "bcf" else "calm" for name in "abcdefghij"}
+        rows = [f"{name},{name},kind {name},0,0,0.5,1" for name in winds]
+        table(
+            tmp_path,
+            [f"{row},{winds[row[0]]}" for row in rows],
+            'annotation.attributes = ["wind"]\n',
+            f"{HEADER},wind",
+        )
+        for trial in open_trials("concat@mine", tmp_path):
+            assert trial.attributes["wind"] == winds[trial.targets[0].sample]
+            assert trial.attributes["sounding_half"] in ("left", "right")
+        for trial in open_trials("multi-source@mine", tmp_path):
+            known = {"wind": winds[trial.targets[0].sample]} if trial.sounding else {}
+            assert trial.attributes == known
+        for trial in open_trials("negative-audio@mine", tmp_path):
+            assert trial.attributes["wind"] == winds[trial.id[0]]
+            assert "calibration" in trial.attributes
+
     def test_single_things_make_mosaics(self, tmp_path: Path) -> None:
         table(tmp_path, [*ROWS, "d,d,bus,0,0,1,1"])
         assert len(open_trials("multi-source@mine", tmp_path)) == 4
