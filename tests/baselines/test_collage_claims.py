@@ -68,3 +68,18 @@ def test_mixing_helps_on_standard_scenes_and_costs_hearing(points: Points, name:
     assert all(after > before + 2 for before, after in zip(alone, mixed, strict=True))
     side = of_seeds(points, f"{name}+ogl-l1", "concat", "side-accuracy")
     assert max(side) < min(of_seeds(points, name, "concat", "side-accuracy"))
+
+
+@pytest.mark.parametrize("part", ["standard", "unseen-cutouts", "two-source"])
+def test_what_hears_and_sees_things_move_is_ahead_of_all_that_see_a_picture(
+    points: Points, part: str
+) -> None:
+    others = [points[name, 0, part, ADAPTIVE] for name in PRIORS]
+    others += [each for name in TRAINED for each in of_seeds(points, name, part)]
+    assert min(of_seeds(points, "avobject", part)) > max(others)
+
+
+def test_flow_does_not_help_where_silent_things_move_too(points: Points) -> None:
+    for part in ("standard", "two-source"):
+        flow, picture = (of_seeds(points, name, part) for name in ("heartheflow", "lvs"))
+        assert max(min(flow), min(picture)) <= min(max(flow), max(picture)), part
