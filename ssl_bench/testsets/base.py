@@ -145,7 +145,7 @@ class TestSet(Shown):
             "this test set has still pictures and no video",
             code="E_NO_VIDEO",
             where=self.name,
-            remedy="use a test set with video, such as synth or collage, or a model that needs none",
+            remedy="use a test set with video, such as collage, or a model that needs none",
         )
 
     def frames(self, sample_id: str, video: VideoInput) -> NDArray[np.uint8]:
