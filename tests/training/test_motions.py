@@ -16,6 +16,7 @@ from refusals import refused
 
 from ssl_bench.files import CACHE_VARIABLE
 from ssl_bench.media.video_input import VideoInput
+from ssl_bench.models.checkpoints import read_checkpoint
 from ssl_bench.models.embedding_localizer import EmbeddingLocalizer
 from ssl_bench.models.registry import load_localizer
 from ssl_bench.testsets import DATA_VARIABLE
@@ -87,7 +88,9 @@ def test_it_trains_on_collage_and_listens(name: str, tmp_path: Path) -> None:
     record = train(name, data="collage", out=tmp_path, changes=FEW)
     assert (record.data, record.variant) == ("collage", "collage")
     assert record.image_trunk_sha256 == DIGEST
-    model = load_localizer(name, variant="collage", weights=tmp_path / "collage.safetensors")
+    weights = tmp_path / "collage.safetensors"
+    assert sum(each.numel() for each in read_checkpoint(weights).tensors.values()) < 300_000
+    model = load_localizer(name, variant="collage", weights=weights)
     assert isinstance(model, EmbeddingLocalizer)
     assert model.supports("vision_only")
 
