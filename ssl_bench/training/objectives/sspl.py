@@ -256,6 +256,8 @@ def prepare(preparation: Preparation) -> SSPLTask:
     views = TwoViewsFeed(
         training.source, training.augmentation, training.preprocessing, training.seed, needs
     )
+    # Two views of a picture differ, so that a frozen trunk looks at each anew.
+    preparation.see_once(network.image_trunk, None, validation)
     trunk = start_trunk(preparation, network, architecture.trunk)
     if settings.freeze_image_trunk:
         network.freeze(network.image_trunk)
