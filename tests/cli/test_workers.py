@@ -39,6 +39,22 @@ def workers(request: pytest.FixtureRequest) -> Iterator[tuple[object, ...]]:
             yield asked
 
 
+@pytest.fixture
+def processes() -> tuple[object, ...]:
+    """Two processes."""
+    return ("--workers", 2)
+
+
+@pytest.fixture(scope="module")
+def few(tmp_path_factory: pytest.TempPathFactory) -> tuple[object, ...]:
+    """Maps of a few trials, and how they are scored."""
+    folder = tmp_path_factory.mktemp("few")
+    protocol = folder / "few.toml"
+    protocol.write_text(few_trials(12))
+    run_predict(Request("random", folder=folder / "run"), [str(protocol)])
+    return (folder / "run" / "predictions.npz", "--protocol", protocol)
+
+
 @pytest.fixture(scope="module")
 def maps(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("run")
@@ -53,36 +69,40 @@ def content(folder: Path, *names: str) -> list[bytes]:
 @pytest.mark.slow
 class TestWhatWorkersDo:
     def test_scores_are_the_same_bytes(
-        self, call: Call, maps: Path, tmp_path: Path, workers: tuple[object, ...]
+        self,
+        call: Call,
+        few: tuple[object, ...],
+        tmp_path: Path,
+        workers: tuple[object, ...],
     ) -> None:
-        alone = call("score", maps, *SCORE, "--out", tmp_path / "alone")
-        shared = call("score", maps, *SCORE, "--out", tmp_path / "shared", *workers)
+        alone = call("score", *few, *SCORE, "--out", tmp_path / "alone")
+        shared = call("score", *few, *SCORE, "--out", tmp_path / "shared", *workers)
         assert (alone.code, shared.code) == (0, 0), shared.err
         scores = [content(tmp_path / name, "scores.npz") for name in ("alone", "shared")]
         assert len(scores[0]) == 1
         assert scores[0] == scores[1]
-        compared = ("score", maps, "--dialect", "all", "--json")
+        compared = ("score", *few, "--dialect", "all", "--json")
         assert call(*compared).out == call(*compared, *workers).out
 
     def test_a_board_is_found_the_same(
-        self, call: Call, tmp_path: Path, workers: tuple[object, ...]
+        self, call: Call, tmp_path: Path, processes: tuple[object, ...]
     ) -> None:
         board = tmp_path / "board"
         some = {"baselines": ("center", "full", "random"), "protocols": ("synth",)}
         list(add_baselines(board, **some, new_board=True))
         command = ("leaderboard", "check", "--board", board, "--no-pages", "--json")
-        alone, shared = call(*command, "--jobs", 1), call(*command, *workers)
+        alone, shared = call(*command, "--jobs", 1), call(*command, *processes)
         assert (alone.code, alone.out) == (shared.code, shared.out), shared.err
         assert '"entries": 3' in alone.out
 
     def test_a_test_set_is_found_the_same(
-        self, call: Call, tmp_path: Path, workers: tuple[object, ...]
+        self, call: Call, tmp_path: Path, processes: tuple[object, ...]
     ) -> None:
         make_vggss(tmp_path, 40)
         next((tmp_path / "vggss" / "frames").iterdir()).write_bytes(b"no picture")
         command = ("data", "verify", "vggss", "--data", tmp_path, "--json")
         # First by the workers: what is usable is then remembered.
-        shared, alone = call(*command, *workers), call(*command)
+        shared, alone = call(*command, *processes), call(*command)
         assert (alone.code, alone.out) == (shared.code, shared.out), shared.err
         assert '"corrupt": 1' in alone.out
 
@@ -99,14 +119,14 @@ class TestWhatWorkersDo:
             assert content(tmp_path / "both" / f"seed{seed}", "*.safetensors") == [weights]
 
     def test_each_value_of_a_sweep_has_the_weights_of_one_alone(
-        self, call: Call, tmp_path: Path, workers: tuple[object, ...]
+        self, call: Call, tmp_path: Path, processes: tuple[object, ...]
     ) -> None:
         (tmp_path / "few.toml").write_text(few_trials(4))
         words = ("--model", "ogl-l1", "--protocol", tmp_path / "few.toml", "--values", "8,16")
         command = ("sweep", "train-size", *words, *TRAIN[3:], "--json")
         command = tuple(word for word in command if word != "--change=scenes=16")
         made = []
-        for name, further in (("alone", ()), ("shared", workers)):
+        for name, further in (("alone", ()), ("shared", processes)):
             places = ("--weights-dir", tmp_path / name, "--out", tmp_path / f"{name}-sweep")
             done = call(*command, *places, *further)
             assert done.code == 0, done.err
