@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-import importlib
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from made_collage import make_folder
-from made_trunk import DIGEST, use_made_trunk
+from made_trunk import DIGEST, made_world
 from numpy.typing import NDArray
 from refusals import refused
 
-from ssl_bench.files import CACHE_VARIABLE
 from ssl_bench.media.video_input import VideoInput
 from ssl_bench.models.checkpoints import read_checkpoint
 from ssl_bench.models.embedding_localizer import EmbeddingLocalizer
 from ssl_bench.models.registry import load_localizer
-from ssl_bench.testsets import DATA_VARIABLE
 from ssl_bench.training.data import MADE_BY_CODE, ArraySource, Needs
 from ssl_bench.training.recipe import TrainingRecipe
 from ssl_bench.training.run import plan_training, train
@@ -32,13 +28,7 @@ VIDEO = VideoInput(frames=3, rate=10)
 
 @pytest.fixture(scope="module", autouse=True)
 def made(tmp_path_factory: pytest.TempPathFactory):
-    """A trunk of random weights, pictures and sounds that are made, and a cache of its own."""
-    # Compiled code comes from the user's own cache.
-    importlib.import_module("ssl_bench.measures.kernel")
-    with pytest.MonkeyPatch.context() as patch:
-        use_made_trunk(patch)
-        patch.setenv(CACHE_VARIABLE, str(tmp_path_factory.mktemp("cache")))
-        patch.setenv(DATA_VARIABLE, str(make_folder(tmp_path_factory.mktemp("data"))))
+    with made_world(tmp_path_factory):
         yield
 
 

@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-import importlib
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from made_collage import CAPABLE, make_folder
-from made_trunk import DIGEST, use_made_trunk
+from made_collage import CAPABLE
+from made_trunk import DIGEST, made_world
 from refusals import refused
 from retrain import trainable
 
-from ssl_bench.files import CACHE_VARIABLE
 from ssl_bench.models import image_trunks
 from ssl_bench.models.checkpoints import read_checkpoint
 from ssl_bench.models.image_trunks import FrozenTrunk
 from ssl_bench.models.images import ImagePreprocessing, prepare_images
 from ssl_bench.models.registry import load_baseline, load_localizer
-from ssl_bench.testsets import DATA_VARIABLE
 from ssl_bench.training import trunk_maps as module
 from ssl_bench.training.data import ArraySource
 from ssl_bench.training.run import plan_training, train
@@ -31,13 +28,7 @@ FEW = {"scenes": 16, "validation_scenes": 6, "batch": 8, "epochs": 2}
 
 @pytest.fixture(scope="module", autouse=True)
 def made(tmp_path_factory: pytest.TempPathFactory):
-    """A trunk of random weights, pictures and sounds that are made, and a cache of its own."""
-    # Compiled code comes from the user's own cache.
-    importlib.import_module("ssl_bench.measures.kernel")
-    with pytest.MonkeyPatch.context() as patch:
-        use_made_trunk(patch)
-        patch.setenv(CACHE_VARIABLE, str(tmp_path_factory.mktemp("cache")))
-        patch.setenv(DATA_VARIABLE, str(make_folder(tmp_path_factory.mktemp("data"))))
+    with made_world(tmp_path_factory):
         yield
 
 
